@@ -1,0 +1,1 @@
+"""What the control machine runs: the inventory check, the lab, the lints, the reference pages, the benchmarks."""
