@@ -1,0 +1,53 @@
+# The verbs. Every target is one line that calls the real tool; `make help` prints them.
+# INVENTORY= chooses the fleet (default: the lab), LIMIT= narrows it to hosts or groups, HOSTS= narrows the lab, V=1 shows everything.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+INVENTORY ?= inventory/lab
+PYTHON := .venv/bin/python
+PLAY = $(PYTHON) -m fleet.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+##@ Try it
+.PHONY: lab lab-status lab-down
+lab: setup ## bring the virtual fleet up, provision it, prove it (HOSTS=a,b  LAB_IMAGE=debian:12  V=1)
+	@$(PYTHON) -m fleet.lab up
+lab-status: setup ## show how each host of the lab stands
+	@$(PYTHON) -m fleet.lab status
+lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only these hosts)
+	@$(PYTHON) -m fleet.lab destroy
+
+##@ Use it
+.PHONY: check-inventory check site verify
+check-inventory: setup ## find mistakes in an inventory before any host is touched
+	@$(PYTHON) -m fleet.inventory $(INVENTORY)
+check: setup ## dry run: what site would change, as a diff
+	@$(PLAY) playbooks/site.yml --check --diff
+site: setup ## bring every host to its declared state
+	@$(PLAY) playbooks/site.yml
+verify: setup ## prove the state on the real hosts
+	@$(PYTHON) -m fleet.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+
+##@ Work on it
+.PHONY: setup lock lint unit fleet test bench-site docs
+setup: .venv/installed ## install the locked tools into .venv
+.venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
+	@requirements/setup.sh
+lock: setup ## resolve pyproject.toml into requirements/*.txt again
+	@requirements/lock.sh
+lint: setup ## every static check
+	@$(PYTHON) -m fleet.lint
+unit: setup ## tests that need no host
+	@$(PYTHON) -m pytest -q tests/unit
+fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
+	@$(PYTHON) -m molecule test --scenario-name fleet
+test: lint unit fleet ## everything CI runs
+	@echo "all tests passed"
+bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
+	@$(PYTHON) -m fleet.bench.site
+docs: setup ## write the generated pages of docs/reference
+	@$(PYTHON) -m fleet.docs
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo "  start with: sudo make lab"

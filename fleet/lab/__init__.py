@@ -1,0 +1,1 @@
+"""The lab: the fleet as systemd containers on one machine."""
