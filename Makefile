@@ -39,7 +39,7 @@ lint: setup ## every static check
 unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
 fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
-	@$(PYTHON) -m molecule test --scenario-name fleet
+	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
 test: lint unit fleet ## everything CI runs
 	@echo "all tests passed"
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen

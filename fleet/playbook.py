@@ -7,13 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -21,12 +19,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from fleet import mitogen
 from fleet.paths import BUILD, PROJECT, VENV_BIN
 from fleet.progress import Cell, Progress
 
 LOGS = BUILD / "logs"
-# The first Mitogen that supports a series of ansible-core: Mitogen's changelog (docs/changelog.rst).
-OLDEST_MITOGEN: dict[tuple[int, ...], tuple[int, ...]] = {(2, 19): (0, 3, 25), (2, 20): (0, 3, 33), (2, 21): (0, 3, 49)}
 COLOURS = {"ok": "green", "running": "cyan", "failed": "red", "unreachable": "red", "not reached": "yellow"}
 
 
@@ -38,32 +35,6 @@ class Outcome:
     progress: Progress
     log: Path
     seconds: float
-
-
-def mitogen() -> dict[str, str]:
-    """Return the variables that switch Mitogen on, or none when the installed pair is not a supported one."""
-    plugins = Path(sysconfig.get_path("purelib")) / "ansible_mitogen" / "plugins" / "strategy"
-    try:
-        oldest = OLDEST_MITOGEN.get(_series(metadata.version("ansible-core")))
-        supported = oldest is not None and _numbers(metadata.version("mitogen")) >= oldest
-    except metadata.PackageNotFoundError:
-        supported = False
-    if not supported or "ANSIBLE_STRATEGY" in os.environ:
-        return {}
-    return {
-        "ANSIBLE_STRATEGY_PLUGINS": str(plugins),
-        "ANSIBLE_STRATEGY": "mitogen_linear",
-        # Third-party strategies are deprecated without a replacement; that warning helps none of our users.
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-    }
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def _series(version: str) -> tuple[int, ...]:
-    return _numbers(version)[:2]
 
 
 def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verbose: bool = False) -> Outcome:
@@ -80,11 +51,15 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
     progress, began = Progress(), time.monotonic()
     console = Console()
     read_end, write_end = os.pipe()
-    variables = os.environ | mitogen() | {
-        "FLEET_PROGRESS_FD": str(write_end),
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,progress",
-        "ANSIBLE_FORCE_COLOR": "1" if verbose and console.is_terminal else "0",
-    }
+    variables = (
+        os.environ
+        | mitogen.variables()
+        | {
+            "FLEET_PROGRESS_FD": str(write_end),
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,progress",
+            "ANSIBLE_FORCE_COLOR": "1" if verbose and console.is_terminal else "0",
+        }
+    )
     command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), playbook, *extra]
     with log.open("w") as stream, _display(console, progress, silent=verbose) as show:
         process = subprocess.Popen(
