@@ -35,7 +35,15 @@ setup: .venv/installed ## install the locked tools into .venv
 lock: setup ## resolve pyproject.toml into requirements/*.txt again
 	@requirements/lock.sh
 lint: setup ## every static check
-	@$(PYTHON) -m fleet.lint
+	ruff check
+	ruff format --check --quiet
+	mypy
+	shellcheck requirements/*.sh inventory/vault-password-client .ci/run
+	yamllint --strict .
+	ansible-lint --offline --strict
+	$(PYTHON) -m fleet.lint
+	$(PYTHON) -m fleet.inventory inventory/production --secrets inventory/secrets.yml.example
+	$(PYTHON) -m fleet.docs --check
 unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
 fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)

@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.verb(options))
     except UserError as error:
         print(f"lab: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("lab: interrupted; run it again to go on, or `make lab-down` to remove it", file=sys.stderr)
     except subprocess.CalledProcessError as error:
         print(f"lab: `{' '.join(error.cmd)}` failed with status {error.returncode}", file=sys.stderr)
     return 1

@@ -38,6 +38,7 @@ for file in hosts hostname resolv.conf; do
 done
 mount --bind /proc/sys/net /proc/sys/net
 mount -o remount,rw,bind /proc/sys/net
+mount --make-rshared /  # as systemd finds it on a machine; without it LoadCredential= cannot mount
 ssh-keygen -A
 exec /sbin/init
 """

@@ -32,6 +32,8 @@ PACKAGES = (
     "sudo",
     "systemd-sysv",
 )
+# An installed machine has the archive's lists; without them a dry run on a bare host finds no package.
+OPTIONS = ("--variant=minbase", "--skip=cleanup/apt/lists")
 CACHE = BUILD / "lab"
 
 
@@ -78,7 +80,7 @@ def provide(client: docker.DockerClient, name: str) -> str:
     Raises:
         UserError: the archive or registry cannot be reached, or the image cannot be made.
     """
-    recipe = hashlib.sha256(" ".join((name, *PACKAGES)).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(" ".join((name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
     tag = f"station-lab:{name.replace(':', '-')}-{recipe}"
     try:
         client.images.get(tag)

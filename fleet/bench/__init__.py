@@ -1,0 +1,1 @@
+"""Measurements of the project, each with the goal it is held to."""

@@ -1,0 +1,1 @@
+"""The generated pages of docs/reference, made from the specifications, the inventory and the tests."""

@@ -1,0 +1,1 @@
+"""The project's own rules that no general linter knows."""

@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Bring a set of files to a declared content in one go, and put them into effect, also after an interrupted run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: file_set
+short_description: Write a set of files that belong together
+description:
+  - Writes many small files in one module execution, where a task for each would cost two executions a file.
+  - All files are validated before the first one is replaced, and each is replaced in one step.
+  - A command that puts the set into effect is recorded when it succeeds, so a run that is interrupted loses none.
+options:
+  name:
+    description: Name of the set, for the record of its last successful command.
+    type: str
+    required: true
+  files:
+    description: The files and links. C(validate) is a command as a list of words, C(%s) in it is the new file.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path. A link to a file is followed., type: path, required: true}
+      content: {description: Whole content., type: str}
+      link: {description: Target of a symbolic link instead of content. It has to exist., type: path}
+      owner: {description: Owner., type: str, default: root}
+      group: {description: Group., type: str, default: root}
+      mode: {description: Octal mode., type: str, default: "0644"}
+      validate: {description: Command that accepts the new content., type: list, elements: str, default: []}
+  purge:
+    description: Patterns of files that are removed unless they are in the set.
+    type: list
+    elements: str
+    default: []
+  apply:
+    description: Command, as a list of words, that puts the set into effect.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Trust the fleet's certificate authorities
+  file_set:
+    name: certificates
+    files:
+      - path: /usr/local/share/ca-certificates/fleet/root.crt
+        content: "{{ lookup('ansible.builtin.file', 'root.pem') }}"
+    purge: [/usr/local/share/ca-certificates/fleet/*]
+    apply: [update-ca-certificates]
+"""
+
+RETURN = r"""
+paths:
+  description: Files that were, or in check mode would be, written, given other permissions, or removed.
+  type: list
+  elements: str
+  returned: always
+applied:
+  description: Whether the command was, or in check mode would be, run.
+  type: bool
+  returned: always
+"""
+
+import contextlib  # noqa: E402  (Ansible wants the documentation first)
+import glob  # noqa: E402
+import grp  # noqa: E402
+import hashlib  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import pwd  # noqa: E402
+import stat  # noqa: E402
+import subprocess  # noqa: E402
+import tempfile  # noqa: E402
+from collections.abc import Iterator, Mapping, Sequence  # noqa: E402
+from dataclasses import asdict, dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+RECORDS = Path("/var/lib/station/file_sets")
+
+
+class FileSetError(Exception):
+    """The set could not be brought to the declared state; the message is one line."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is, or shall be, at a path: a file's content or a link's target, with its permissions."""
+
+    content: str | None = None
+    link: str | None = None
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o644
+
+    def same_as(self, other: State) -> bool:
+        """Whether nothing has to be done; a link has no permissions of its own."""
+        if self.link is not None or other.link is not None:
+            return self.link == other.link
+        return self == other
+
+    def describe(self) -> str:
+        """Text for a diff."""
+        if self.link is not None:
+            return f"link to {self.link}\n"
+        return f"mode: {self.mode:04o} owner: {self.uid}:{self.gid}\n{self.content}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that differs; `after` None removes it."""
+
+    path: Path
+    before: State | None
+    after: State | None
+    validate: tuple[str, ...] = ()
+
+
+def decide(
+    wanted: Mapping[Path, State],
+    present: Mapping[Path, State | None],
+    validate: Mapping[Path, tuple[str, ...]],
+) -> list[Change]:
+    """Say which paths differ; pure.
+
+    Args:
+        wanted: what the set declares.
+        present: what is there now, for the declared paths and for those a purge pattern found.
+        validate: commands that accept a new content.
+    """
+    changes = []
+    for path, after in wanted.items():
+        before = present.get(path)
+        if before is None or not before.same_as(after):
+            changes.append(Change(path, before, after, validate.get(path, ())))
+    surplus = sorted(path for path, state in present.items() if path not in wanted and state is not None)
+    return changes + [Change(path, present[path], None) for path in surplus]
+
+
+def fingerprint(wanted: Mapping[Path, State], apply: Sequence[str]) -> str:
+    """Checksum of a set and its command, to recognise the set that was last put into effect."""
+    data = {str(path): asdict(state) for path, state in wanted.items()}
+    return hashlib.sha256(json.dumps([data, list(apply)], sort_keys=True).encode()).hexdigest()
+
+
+def look(path: Path) -> State | None:
+    """Read what is at a path; None when nothing is there."""
+    try:
+        info = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_ISLNK(info.st_mode):
+        return State(link=str(path.readlink()))
+    if not stat.S_ISREG(info.st_mode):
+        raise FileSetError(f"{path} is neither a file nor a link: move it away")
+    content = path.read_text(encoding="utf-8", errors="replace")
+    return State(content, None, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+
+
+def declared(entry: Mapping[str, Any]) -> tuple[Path, State]:
+    """Turn one entry of the task into a path and its state."""
+    path = Path(entry["path"])
+    if (entry["content"] is None) == (entry["link"] is None):
+        raise FileSetError(f"{path}: give either content or link")
+    if entry["link"] is not None:
+        if not Path(entry["link"]).exists():
+            raise FileSetError(f"{path}: there is no {entry['link']} on this host to link to")
+        return path, State(link=entry["link"])
+    try:
+        uid, gid = pwd.getpwnam(entry["owner"]).pw_uid, grp.getgrnam(entry["group"]).gr_gid
+    except KeyError as error:
+        raise FileSetError(f"{path}: {error.args[0]}") from error
+    # A distribution may keep a file under a second name, as a link: the file behind it is meant.
+    return path.resolve() if path.is_symlink() else path, State(entry["content"], None, uid, gid, int(entry["mode"], 8))
+
+
+def run(words: Sequence[str], what: str) -> None:
+    """Run a command, or fail with the end of what it said."""
+    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, check=False
+        )
+    except OSError as error:
+        raise FileSetError(f"{what}: {words[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
+        raise FileSetError(f"{what}: `{' '.join(words)}` failed: {' | '.join(said[-3:])}")
+
+
+@contextlib.contextmanager
+def staged(changes: Sequence[Change]) -> Iterator[dict[Path, Path]]:
+    """Write the new contents beside the files they replace, validated; remove what is left of them at the end."""
+    news: dict[Path, Path] = {}
+    try:
+        for change in changes:
+            after = change.after
+            if after is None or after.content is None:
+                continue
+            change.path.parent.mkdir(parents=True, exist_ok=True)
+            # A leading dot: no reader of a drop-in folder takes the file for one of its own.
+            handle, name = tempfile.mkstemp(dir=change.path.parent, prefix=f".{change.path.name}.")
+            news[change.path] = Path(name)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(after.content)
+                file.flush()
+                os.fchown(handle, after.uid, after.gid)
+                os.fchmod(handle, after.mode)
+                os.fsync(handle)
+            if change.validate:
+                run([word.replace("%s", name) for word in change.validate], f"{change.path} not written")
+        yield news
+    finally:
+        for new in news.values():
+            new.unlink(missing_ok=True)
+
+
+def write(changes: Sequence[Change]) -> None:
+    """Carry the changes out; nothing is removed before everything new is in place."""
+    with staged(changes) as news:
+        for change in changes:
+            if change.path in news:
+                news[change.path].replace(change.path)
+            elif change.after is not None and change.after.link is not None:
+                new = change.path.with_name(f".{change.path.name}.new")
+                new.unlink(missing_ok=True)
+                new.symlink_to(change.after.link)
+                new.replace(change.path)
+        for change in changes:
+            if change.after is None:
+                change.path.unlink(missing_ok=True)
+
+
+def converge(options: Mapping[str, Any], check: bool, records: Path = RECORDS) -> dict[str, object]:
+    """Compare, write, put into effect, and say what was done.
+
+    Args:
+        options: the module's parameters.
+        check: only report.
+        records: folder of the records.
+    """
+    pairs = [(*declared(entry), entry) for entry in options["files"]]
+    wanted = {path: state for path, state, _ in pairs}
+    if len(wanted) != len(pairs):
+        raise FileSetError(f"file set {options['name']} names a path twice")
+    validate = {path: tuple(entry["validate"]) for path, _, entry in pairs}
+    found = {Path(name) for pattern in options["purge"] for name in glob.glob(pattern)}  # noqa: PTH207 - absolute pattern
+    changes = decide(wanted, {path: look(path) for path in wanted.keys() | found}, validate)
+    record, mark = records / options["name"], fingerprint(wanted, options["apply"])
+    applied = bool(options["apply"]) and (bool(changes) or not record.exists() or record.read_text() != mark)
+    if not check:
+        if applied:
+            # Should this run end before the command does, the next one runs it.
+            record.unlink(missing_ok=True)
+        write(changes)
+        if applied:
+            run(options["apply"], f"file set {options['name']} is written, not in effect")
+            record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            record.write_text(mark)
+    return {
+        "changed": bool(changes) or applied,
+        "paths": [str(change.path) for change in changes],
+        "applied": applied,
+        "diff": [diff_of(change) for change in changes],
+    }
+
+
+def diff_of(change: Change) -> dict[str, str]:
+    """One path's difference, as Ansible shows it."""
+    return {
+        "before_header": str(change.path),
+        "after_header": str(change.path),
+        "before": change.before.describe() if change.before else "",
+        "after": change.after.describe() if change.after else "",
+    }
+
+
+def main() -> None:
+    """Entry point of the module."""
+    entry = {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str"},
+        "link": {"type": "path"},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+        "mode": {"type": "str", "default": "0644"},
+        "validate": {"type": "list", "elements": "str", "default": []},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "dict", "options": entry, "default": []},
+            "purge": {"type": "list", "elements": "str", "default": []},
+            "apply": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = converge(module.params, module.check_mode)
+    except FileSetError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"file set {module.params['name']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Fixtures for tests on real hosts: the same files prove the lab's containers and the machines they stand for.
+
+A file is named for a role, test_<role>.py, and its tests run once for each host that has the role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+from fleet.inventory.model import Fleet
+from fleet.inventory.project import hosts_matching
+from fleet.inventory.settings import Settings
+from fleet.paths import PROJECT
+
+CONTROL_SOCKETS = Path.home() / ".ansible" / "cp"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fleet")
+    group.addoption("--inventory", default="inventory/lab", help="inventory folder (default: the lab)")
+    group.addoption("--limit", default="all", help="hosts or groups to test, as in ansible-playbook --limit")
+
+
+@cache
+def _fleet(inventory: Path) -> Fleet:
+    fleet = Fleet.load(inventory, PROJECT)
+    if fleet.problems:
+        raise pytest.UsageError("\n".join(problem.text(PROJECT) for problem in fleet.problems))
+    return fleet
+
+
+@cache
+def _connection(fleet: Fleet, name: str) -> Host:
+    settings = fleet.settings(name)
+    CONTROL_SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
+    address, port = settings.get("ansible_host", name), settings.get("ansible_port", 22)
+    connection = testinfra.get_host(
+        f"ssh://{settings['ansible_user']}@{address}:{port}",
+        sudo=True,
+        ssh_identity_file=settings.get("ansible_ssh_private_key_file"),
+        ssh_extra_args=settings.get("ansible_ssh_common_args"),
+        controlpersist=60,
+        controlpath=str(CONTROL_SOCKETS / "test-%%C"),  # testinfra formats the command with %
+    )
+    try:
+        answer = connection.run("true")
+    except RuntimeError as error:
+        raise ConnectionError(f"host {name} cannot be reached at {address} port {port}: {error}") from error
+    if answer.rc != 0:
+        raise ConnectionError(f"host {name}: {settings['ansible_user']} cannot use sudo: {answer.stderr.strip()}")
+    return connection
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "_name" not in metafunc.fixturenames:
+        return
+    inventory, limit = metafunc.config.getoption("inventory"), metafunc.config.getoption("limit")
+    fleet = _fleet(Path(inventory))
+    role = Path(metafunc.module.__file__).stem.removeprefix("test_")
+    if role not in fleet.project.role_names:
+        raise pytest.UsageError(
+            f"tests/host/test_{role}.py: there is no role {role}; name the file for the role it proves"
+        )
+    chosen = hosts_matching(limit, fleet.members)
+    names = [name for name in fleet.hosts if name in chosen and role in fleet.roles(name)]
+    if not names:
+        raise pytest.UsageError(
+            f"tests/host/test_{role}.py: no host of {inventory} within --limit {limit} has the role {role}"
+        )
+    metafunc.parametrize("_name", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def _name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def host(_name: str, request: pytest.FixtureRequest) -> Host:
+    """Return the host under test, reached as the plays reach it, with sudo."""
+    return _connection(_fleet(Path(request.config.getoption("inventory"))), _name)
+
+
+@pytest.fixture(scope="session")
+def settings(_name: str, request: pytest.FixtureRequest) -> Settings:
+    """Return what the inventory and the roles' defaults say about the host under test."""
+    return _fleet(Path(request.config.getoption("inventory"))).settings(_name)
+
+
+@pytest.fixture(scope="session")
+def peer(request: pytest.FixtureRequest) -> Callable[[str], Host]:
+    """Return a function that gives another host of the inventory by its name."""
+    fleet = _fleet(Path(request.config.getoption("inventory")))
+    return lambda name: _connection(fleet, name)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prometheus reads every target of the inventory once, runs the rules of the repository, and each rule is tested."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.inventory.model import Fleet
+from fleet.paths import PROJECT
+
+UNIT = "prometheus.service"
+RULES = PROJECT / "roles/prometheus/files/rules"
+RULE_TESTS = PROJECT / "tests/unit/prometheus"
+WORDS = {"abs", "and", "by", "group_left", "increase", "offset", "on", "or", "predict_linear", "rate", "time", "unless"}
+
+
+def api(host, settings, path: str) -> Any:
+    address = f"http://{settings['prometheus_address']}:{settings['prometheus_port']}/api/v1/{path}"
+    code = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=10).read().decode())"
+    return json.loads(host.check_output("python3 -c %s %s", code, address))["data"]
+
+
+@pytest.fixture(scope="module")
+def promised(request) -> dict[tuple[str, str], int]:
+    """(job, host) -> port for every exporter that the inventory declares."""
+    fleet = Fleet.load(Path(request.config.getoption("inventory")), PROJECT)
+    return {
+        (export["job"], name): int(export["port"])
+        for name in fleet.hosts
+        for exports in fleet.declared("scrape", name).values()
+        for export in exports
+        if int(export["port"])
+    }
+
+
+def test_every_exporter_of_the_inventory_is_a_target_once(host, settings, promised):
+    targets = api(host, settings, "targets?state=active")["activeTargets"]
+    seen = Counter((t["labels"]["job"], t["labels"]["instance"]) for t in targets)
+    assert seen == Counter(promised.keys())
+    ports = {
+        (t["labels"]["job"], t["labels"]["instance"]): int(t["scrapeUrl"].split(":")[2].split("/")[0]) for t in targets
+    }
+    assert ports == promised
+    assert len({t["scrapeUrl"] for t in targets}) == len(targets)
+
+
+def test_every_target_is_up(host, settings):
+    targets = api(host, settings, "targets?state=active")["activeTargets"]
+    down = {t["scrapeUrl"]: t["lastError"] for t in targets if t["health"] != "up"}
+    assert down == {}
+
+
+def rules_of(folder: Path) -> dict[str, dict[str, Any]]:
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml"))]
+    return {rule["alert"]: rule for document in documents for group in document["groups"] for rule in group["rules"]}
+
+
+def test_the_rules_that_run_are_those_of_the_repository(host, settings):
+    running = {rule["name"]: rule for group in api(host, settings, "rules")["groups"] for rule in group["rules"]}
+    wanted = rules_of(RULES)
+    assert running.keys() >= wanted.keys()
+    assert {name for name in running if running[name]["health"] == "err"} == set()
+    for name, rule in wanted.items():
+        assert running[name]["annotations"] == rule["annotations"]
+        assert running[name]["labels"] == rule["labels"]
+
+
+def test_every_rule_says_how_bad_it_is_and_what_to_do():
+    for name, rule in rules_of(RULES).items():
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}, name
+        assert rule["annotations"].keys() == {"summary", "description", "action"}, name
+
+
+def untested(rules: dict[str, dict[str, Any]], files: list[dict[str, Any]]) -> dict[str, str]:
+    """Rules that no test makes fire, or whose metrics are missing from the healthy series."""
+    fired, healthy = set(), set()
+    for case in (case for file in files for case in file["tests"]):
+        for check in case["promql_expr_test"]:
+            fired |= set(re.findall(r'alertname="(\w+)"', " ".join(s["labels"] for s in check["exp_samples"])))
+        # A case without any alert, not even a pending one.
+        if [c["expr"] for c in case["promql_expr_test"]] == ["ALERTS"]:
+            healthy |= {series["series"].split("{")[0] for series in case["input_series"]}
+    problems = dict.fromkeys(rules.keys() - fired, "no test makes it fire")
+    for name, rule in rules.items():
+        bare = re.sub(r"\{.*?\}|\(instance[^)]*\)|\[.*?\]|\".*?\"", "", rule["expr"])
+        missing = set(re.findall(r"\b[a-z_]{2,}\b", bare)) - WORDS - healthy
+        if missing:
+            problems.setdefault(name, f"no healthy series of {', '.join(sorted(missing))}")
+    return problems
+
+
+def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_it_does_not():
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULE_TESTS.glob("*.yml")]
+    assert untested(rules_of(RULES), files) == {}
+
+
+def test_a_rule_without_a_test_is_found():
+    rule = {"expr": "some_metric > 0"}
+    series, fired = [{"series": "some_metric"}], [{"labels": '{alertname="A"}'}]
+    fires = {"input_series": series, "promql_expr_test": [{"expr": "x", "exp_samples": fired}]}
+    silent = {"input_series": series, "promql_expr_test": [{"expr": "ALERTS", "exp_samples": []}]}
+    assert untested({"A": rule}, [{"tests": [fires, silent]}]) == {}
+    assert untested({"A": rule}, [{"tests": [silent]}]) == {"A": "no test makes it fire"}
+    assert untested({"A": rule}, [{"tests": [fires]}]) == {"A": "no healthy series of some_metric"}
+
+
+def upload(host, folder: str, paths: list[Path]) -> None:
+    for path in paths:
+        target = f"{folder}/{path.relative_to(PROJECT)}"
+        host.check_output("mkdir -p %s", str(Path(target).parent))
+        host.check_output("printf %%s %s > %s", path.read_text(encoding="utf-8"), target)
+
+
+@pytest.fixture
+def workshop(host):
+    """A folder on the host that holds the rules and their tests as the repository does."""
+    folder = host.check_output("mktemp -d")
+    upload(host, folder, [*RULES.glob("*.yml"), *RULE_TESTS.glob("*.yml")])
+    yield folder
+    host.check_output("rm -r %s", folder)
+
+
+def test_every_rule_fires_when_it_should_and_not_otherwise(host, workshop):
+    result = host.run("promtool test rules %s/tests/unit/prometheus/*.yml", workshop)
+    assert result.rc == 0, result.stdout + result.stderr
+
+
+def test_the_rule_tests_can_fail(host, workshop):
+    rules = f"{workshop}/roles/prometheus/files/rules/hosts.yml"
+    host.check_output("sed -i 's/severity: critical/severity: warning/; s/== 0/== 2/' %s", rules)
+    assert host.run("promtool test rules %s/tests/unit/prometheus/hosts.yml", workshop).rc != 0
+
+
+def test_it_listens_on_its_address_and_no_other(host, settings):
+    rows = host.check_output("ss -Hltn sport = :%s", str(settings["prometheus_port"])).splitlines()
+    assert [row.split()[3] for row in rows] == [f"{settings['prometheus_address']}:{settings['prometheus_port']}"]
+
+
+def test_it_keeps_samples_as_long_and_as_many_as_declared(host, settings):
+    status = api(host, settings, "status/runtimeinfo")["storageRetention"]
+    assert "or" in status
+    flags = api(host, settings, "status/flags")
+    assert flags["storage.tsdb.retention.size"].removesuffix("iB").rstrip("B") in settings["prometheus_retention_size"]
+    assert flags["storage.tsdb.path"] == settings["prometheus_data_directory"]
+
+
+def test_a_reload_is_taken_by_the_running_process(host, settings):
+    pid = host.check_output("systemctl show --property=MainPID --value %s", UNIT)
+    before = api(host, settings, "status/runtimeinfo")["lastConfigTime"]
+    host.check_output("sleep 1; systemctl reload %s; sleep 2", UNIT)
+    after = api(host, settings, "status/runtimeinfo")
+    assert after["lastConfigTime"] > before
+    assert after["reloadConfigSuccess"] is True
+    assert host.check_output("systemctl show --property=MainPID --value %s", UNIT) == pid
+
+
+def test_it_sends_alerts_to_every_alertmanager_of_the_inventory(host, settings, promised):
+    known = {a["url"] for a in api(host, settings, "alertmanagers")["activeAlertmanagers"]}
+    assert len(known) == len([job for job, _ in promised if job == "alertmanager"])
+
+
+def test_it_stays_on_its_cpus(host, settings):
+    if not settings["prometheus_cpus"]:
+        pytest.skip("prometheus_cpus is not set for this host")
+    pid = host.check_output("systemctl show --property=MainPID --value %s", UNIT)
+    allowed = re.search(r"^Cpus_allowed_list:\s+(\S+)$", host.file(f"/proc/{pid}/status").content_string, re.MULTILINE)
+    assert allowed is not None
+    assert allowed.group(1) == settings["prometheus_cpus"]
+
+
+def test_the_unit_is_hardened(host):
+    text = host.check_output("systemd-analyze security --no-pager %s", UNIT)
+    assert float(re.findall(r"exposure level for \S+: ([0-9.]+)", text)[0]) <= 2.0

@@ -1,0 +1,52 @@
+"""Fixtures for tests that run plays against the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet import mitogen
+from fleet.paths import LAB_INVENTORY, PROJECT, VENV_BIN
+
+FACTS = ["!all", "!min", "distribution", "platform", "python", "service_mgr", "user", "virtual"]
+
+
+@dataclass(frozen=True)
+class PlayResult:
+    """What a play came to: ansible-playbook's exit status and its words."""
+
+    rc: int
+    out: str
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., PlayResult]:
+    """Return `play(role, host, check=False, **extra_vars)`, which applies one role to one host of the lab."""
+
+    def run(role: str, host: str, check: bool = False, **extra_vars: Any) -> PlayResult:
+        playbook = tmp_path / f"{role}.yml"
+        content = {"name": f"Apply {role}", "hosts": host, "become": True, "gather_subset": FACTS, "roles": [role]}
+        playbook.write_text(yaml.safe_dump([content], sort_keys=False))
+        command = [str(VENV_BIN / "ansible-playbook"), "-i", str(LAB_INVENTORY), str(playbook)]
+        command += ["--extra-vars", json.dumps(extra_vars)] if extra_vars else []
+        command += ["--check", "--diff"] if check else []
+        environment = (
+            os.environ
+            | mitogen.variables()
+            | {
+                "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+            }
+        )
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        return PlayResult(done.returncode, done.stdout + done.stderr)
+
+    return run

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Prometheus cannot work with is refused in one line, and the Prometheus that runs keeps running as it was."""
+
+import shlex
+import subprocess
+
+import pytest
+
+from fleet.paths import PROJECT
+
+HOST = "station"
+SSH = ["ssh", "-F", str(PROJECT / ".lab/ssh_config"), HOST]
+
+
+def on_host(command: str) -> str:
+    done = subprocess.run([*SSH, command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def state() -> str:
+    """Process and loaded configuration of the running service."""
+    unit = on_host("systemctl show --property=MainPID,ActiveState,NRestarts prometheus.service")
+    url = on_host("tr '\\0' '\\n' < /proc/$(pidof prometheus)/cmdline | sed -n s/--web.external-url=//p")
+    code = f"import urllib.request as r; print(r.urlopen('{url}api/v1/status/config').read())"
+    return f"{unit} {on_host(f'python3 -c {shlex.quote(code)}')}"
+
+
+@pytest.fixture(autouse=True)
+def service_is_left_alone():
+    before = state()
+    assert "ActiveState=active" in before
+    yield
+    assert state() == before
+
+
+def test_a_target_declared_twice_is_refused_with_both_origins(play):
+    twice = [{"job": "node", "port": 9100, "scope": "host"}]
+    result = play("prometheus", HOST, prometheus_scrape=twice)
+    assert result.rc != 0
+    assert (
+        "job node on station is declared twice, by node_exporter_scrape of station and prometheus_scrape of"
+        in result.out
+    )
+
+
+def test_a_rule_file_that_is_invalid_is_refused(play, tmp_path):
+    rules = tmp_path / "bad.yml"
+    rules.write_text("groups: [{name: bad, rules: [{alert: Bad, expr: 'sum(('}]}]\n")
+    result = play("prometheus", HOST, prometheus_rule_files=[str(rules)])
+    assert result.rc != 0
+    assert "could not parse expression" in result.out
+
+
+@pytest.mark.parametrize(
+    "setting", [{"prometheus_retention_time": "a month"}, {"prometheus_retention_size": "10 gigs"}]
+)
+def test_a_retention_without_meaning_is_refused(play, setting):
+    result = play("prometheus", HOST, **setting)
+    assert result.rc != 0
+    assert f"{next(iter(setting.values()))}' " in result.out
+    assert "is no retention: write a number with a unit, such as 30d and 10GB" in result.out
+
+
+def test_every_address_at_once_is_refused(play):
+    result = play("prometheus", HOST, prometheus_address="0.0.0.0")  # noqa: S104
+    assert result.rc != 0
+    assert "prometheus_address of station is '0.0.0.0', every address of the host: name one" in result.out
+
+
+def test_a_port_that_another_service_holds_is_refused_with_its_name_and_the_next_run_recovers(play):
+    try:
+        result = play("prometheus", HOST, prometheus_port=22, prometheus_address="127.0.0.1")
+        assert result.rc != 0
+        assert "prometheus.service: cannot listen on 127.0.0.1:22, sshd (" in result.out
+        assert "listens there; nothing was restarted" in result.out
+    finally:
+        assert play("prometheus", HOST).rc == 0

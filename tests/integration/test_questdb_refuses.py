@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What QuestDB could not run with is refused in one line, and the server that runs keeps running as it was."""
+
+# ruff: noqa: S608 - the table names are the test's own
+
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from fleet.paths import PROJECT
+
+HOST = "station"
+SSH = ["ssh", "-F", str(PROJECT / ".lab/ssh_config"), HOST]
+RELEASE = yaml.safe_load((PROJECT / "group_vars/questdb.yml").read_text())["questdb_release"]
+CACHE = PROJECT / "build/artifacts"
+TABLE = "test_suspended"
+
+# Runs on the host, as root: SQL with the password from its file.
+SQL = """
+import base64, json, pathlib, sys, urllib.parse, urllib.request
+token = base64.b64encode(b"writer:" + pathlib.Path("/etc/credstore/questdb-http").read_bytes().strip()).decode()
+for statement in sys.argv[1:]:
+    url = "http://127.0.0.1:9000/exec?" + urllib.parse.urlencode({"query": statement})
+    request = urllib.request.Request(url, headers={"Authorization": "Basic " + token})
+    print(json.dumps(json.load(urllib.request.urlopen(request, timeout=30)).get("dataset")))
+"""
+
+
+def on_host(command: str, text: str = "") -> str:
+    done = subprocess.run([*SSH, command], input=text or None, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def sql(*statements: str) -> list[list[list[object]]]:
+    words = " ".join("'" + statement.replace("'", "'\\''") + "'" for statement in statements)
+    return [json.loads(line) for line in on_host(f"sudo python3 - {words}", SQL).splitlines()]
+
+
+def state() -> str:
+    """The running process, and every file the role has written."""
+    files = "/etc/questdb /etc/credstore/questdb-* /etc/systemd/system/questdb* /opt/questdb"
+    return on_host(
+        "systemctl show --property=MainPID,ActiveState questdb.service; "
+        f"sudo sh -c 'find {files} -type f -exec sha256sum {{}} + | sort'"
+    )
+
+
+def refusal(result) -> str:
+    """The line with which the play failed."""
+    assert result.rc != 0
+    (line,) = [line for line in str(result.out).splitlines() if line.startswith("[ERROR]: Task failed")]
+    return line
+
+
+@pytest.fixture
+def untouched():
+    before = state()
+    assert "ActiveState=active" in before
+    yield
+    assert state() == before
+
+
+@pytest.fixture
+def cached_jar(tmp_path):
+    """The control machine's jar is as before, also after a test in which it was removed."""
+    jar = CACHE / f"questdb-{RELEASE['version']}.jar"
+    kept = shutil.copy(jar, tmp_path) if jar.exists() else None
+    yield jar
+    if kept:
+        shutil.copy(kept, jar)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_settings_that_cannot_work_are_refused_all_at_once(play):
+    release = RELEASE | {"java": {"debian-11": "openjdk-11-jre-headless"}}
+    result = play("questdb", HOST, questdb_commit_mode="nosync", questdb_release=release, questdb_pg_password="short")
+    line = refusal(result)
+    assert "questdb_commit_mode: nosync loses or corrupts committed rows at a power cut" in line
+    assert "set sync" in line
+    assert f"was tested with QuestDB {RELEASE['version']}, only for debian-11" in line
+    assert "questdb_pg_password: shorter than 20 characters" in line
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_host_without_room_memory_or_port_is_refused_with_every_reason(play):
+    on_host("sudo systemd-run --quiet --unit=test-port python3 -m http.server --bind 127.0.0.1 9123")
+    try:
+        result = play("questdb", HOST, questdb_min_free_mib=10**9, questdb_heap_mib=10**8, questdb_http_port=9123)
+    finally:
+        on_host("sudo systemctl stop test-port.service")
+    line = refusal(result)
+    assert "questdb_http_port: port 9123 is in use by python3 (pid " in line
+    assert "MiB free where /var/lib/questdb is, questdb_min_free_mib asks for 1000000000" in line
+    assert "questdb_heap_mib + questdb_native_mib: 100000768 MiB asked for, the host has " in line
+
+
+@pytest.mark.usefixtures("untouched")
+def test_data_of_another_major_version_is_refused(play):
+    result = play("questdb", HOST, questdb_release=RELEASE | {"version": "10.2.0"})
+    assert f"was last opened by {RELEASE['version']}, 10.2.0 has another major version" in refusal(result)
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_jar_with_another_checksum_than_declared_is_refused_and_removed(play, cached_jar):
+    result = play("questdb", HOST, questdb_release=RELEASE | {"sha256": "0" * 64})
+    line = refusal(result)
+    assert f"has {RELEASE['sha256']}, not {'0' * 64}; it was removed and nothing was installed" in line
+    assert not cached_jar.exists()
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("check", [False, True])
+def test_a_damaged_download_is_refused_and_removed(play, check):
+    damaged = CACHE / "questdb-9.3.99.jar"
+    damaged.write_bytes(b"half a jar")
+    result = play("questdb", HOST, check=check, questdb_release=RELEASE | {"version": "9.3.99"})
+    assert "questdb_release.sha256: " in refusal(result)
+    assert "run again if the file was damaged" in refusal(result)
+    assert not damaged.exists()
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_suspended_table_fails_the_play_and_is_exported_until_it_is_resumed(play):
+    sql(f"CREATE TABLE {TABLE} (ts TIMESTAMP, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL")
+    # A transaction file that the server may not open makes it give up applying, as a full disk does.
+    files = f"/var/lib/questdb/db/{TABLE}~*/_txn"
+    metrics = "systemctl start questdb-table-metrics.service; cat /var/lib/prometheus/node-exporter/questdb.prom"
+    try:
+        on_host(f"sudo sh -c 'chown root:root {files}'")
+        sql(f"INSERT INTO {TABLE} VALUES (1, 1)")
+        assert suspended(True)
+        assert f'questdb_table_suspended{{table="{TABLE}"}} 1' in on_host(f"sudo sh -c '{metrics}'")
+        expected = f"suspended tables, writes to them are stored but not readable: {TABLE}"
+        assert expected in refusal(play("questdb", HOST))
+    finally:
+        on_host(f"sudo sh -c 'chown questdb:questdb {files}'")
+        sql(f"ALTER TABLE {TABLE} RESUME WAL")
+        resumed = suspended(False)
+        sql(f"DROP TABLE {TABLE}")
+    assert resumed
+    assert f'table="{TABLE}"' not in on_host(f"sudo sh -c '{metrics}'")
+
+
+def suspended(wanted: bool) -> bool:
+    """Wait until the table is, or is no longer, suspended."""
+    for _ in range(50):
+        if sql(f"SELECT suspended FROM wal_tables() WHERE name = '{TABLE}'") == [[[wanted]]]:
+            return True
+        time.sleep(0.2)
+    return False

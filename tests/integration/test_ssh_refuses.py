@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No change of the SSH configuration locks its administrator out: refused when foreseen, rolled back when not."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT, VENV_BIN
+
+HOST = "vps"
+DROP_IN = "/etc/ssh/sshd_config.d/10-station.conf"
+STATE = "/var/lib/station/ssh-rollback"
+SSH = ["ssh", "-F", str(LAB_STATE / "ssh_config"), "-o", "ControlPath=none", "-o", "BatchMode=yes", HOST]
+# Servers still know it, no client offers it: sshd accepts the configuration, and nobody can connect.
+UNREACHABLE = {"ssh_ciphers": ["3des-cbc"], "ssh_rollback_timeout": 20}
+
+
+def on_host(command) -> str:
+    return subprocess.run([*SSH, f"sudo sh -c '{command}'"], capture_output=True, text=True, check=True).stdout
+
+
+def state() -> tuple[str, str]:
+    """Every file of sshd, and the process that listens."""
+    files = on_host("find /etc/ssh -type f | sort | xargs sha256sum")
+    return files, on_host("systemctl show -P MainPID -P InvocationID ssh")
+
+
+def stage(content, seconds) -> None:
+    """Stage a change and go no further, as a run that is killed at this point does."""
+    arguments = {"path": DROP_IN, "content": content, "rollback_timeout": seconds}
+    words = [str(VENV_BIN / "ansible"), "-i", str(LAB_INVENTORY), HOST, "--become", "-m", "ssh_guarded_config"]
+    password = os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE", str(LAB_INVENTORY / ".vault-password"))
+    environment = os.environ | {"ANSIBLE_VAULT_PASSWORD_FILE": password}
+    subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, env=environment, capture_output=True, check=True)
+
+
+@pytest.fixture
+def converged(play):
+    """Start from a host on which the role has nothing to do, and leave it so."""
+    assert play("ssh", HOST).rc == 0
+    yield
+    assert play("ssh", HOST).rc == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "messages"),
+    [
+        ({"ssh_allow_groups": ["wheel"]}, ["is in no group of AllowGroups (wheel) but in"]),
+        (
+            {"ssh_port": 2222, "ssh_user_key_algorithms": ["sk-ssh-ed25519@openssh.com"]},
+            ["port 22, where the new configuration does not listen", "has no authorised key of an accepted type"],
+        ),
+        ({"ssh_listen_addresses": ["127.0.0.1"]}, ["does not listen (127.0.0.1:22)"]),
+        ({"ssh_kex_algorithms": ["curve25519-sha265"]}, ["curve25519-sha265"]),
+        ({"ssh_allow_groups": [], "ssh_ciphers": []}, ["ssh_allow_groups, ssh_ciphers must not be empty"]),
+        ({"ssh_rollback_timeout": 5}, ["a new connection needs at least 20 seconds"]),
+    ],
+)
+def test_a_configuration_that_would_lock_out_the_connection_in_use_is_refused_before_anything_changes(
+    play, variables, messages
+):
+    before = state()
+    result = play("ssh", HOST, **variables)
+    assert result.rc != 0
+    assert [message for message in messages if message not in result.out] == []
+    assert state() == before
+
+
+def test_a_file_that_is_read_earlier_and_opens_passwords_is_refused_by_name(play):
+    other = "/etc/ssh/sshd_config.d/00-other.conf"
+    on_host(f"echo PasswordAuthentication yes > {other}")
+    try:
+        result = play("ssh", HOST, ssh_login_grace_time=31)
+    finally:
+        on_host(f"rm {other}")
+    assert f"another file overrules 10-station.conf: passwordauthentication is yes ({other})" in result.out
+
+
+@pytest.mark.usefixtures("converged")
+def test_what_cloud_images_bring_along_changes_nothing(play):
+    cloud = "/etc/ssh/sshd_config.d/50-cloud-init.conf"
+    on_host(f"echo PasswordAuthentication yes > {cloud}")
+    try:
+        assert play("ssh", HOST).rc == 0
+        on_host("systemctl restart ssh")
+        words = [*SSH[:-1], "-o", "PreferredAuthentications=none", HOST, "true"]
+        refused = subprocess.run(words, capture_output=True, text=True, check=False)
+    finally:
+        on_host(f"rm {cloud}")
+    assert "Permission denied (publickey)." in refused.stderr
+
+
+@pytest.mark.usefixtures("converged")
+def test_a_change_that_nobody_can_connect_with_is_rolled_back_and_open_sessions_live_on(play):
+    before = state()[0]
+    with subprocess.Popen([*SSH, "read word; echo $word"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
+        result = play("ssh", HOST, **UNREACHABLE)
+        answer, _ = held.communicate(b"alive\n", timeout=30)
+    assert answer == b"alive\n"
+    assert result.rc != 0
+    assert "so the host rolled it back and is reachable again with the previous one" in result.out
+    assert state()[0] == before
+    assert on_host(f"ls {STATE} /etc/systemd/system/ssh-rollback.service 2>/dev/null || true") == ""
+
+
+@pytest.mark.usefixtures("converged")
+def test_the_rollback_also_starts_a_listener_that_died():
+    before = state()[0]
+    stage(on_host(f"cat {DROP_IN}").replace("LoginGraceTime 30", "LoginGraceTime 31"), 20)
+    on_host("systemctl stop ssh")
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and subprocess.run([*SSH, "true"], capture_output=True, check=False).returncode:
+        time.sleep(2)
+    assert state()[0] == before
+
+
+@pytest.mark.usefixtures("converged")
+def test_a_run_that_is_killed_before_the_confirmation_is_rolled_back_by_the_next_which_applies_again(play):
+    before = state()[0]
+    text = on_host(f"cat {DROP_IN}")
+    stage(text.replace("LoginGraceTime 30", "LoginGraceTime 31"), 600)
+    # A reboot forgets the timer, not the unit.
+    assert on_host("systemctl is-enabled ssh-rollback.service").strip() == "enabled"
+    result = play("ssh", HOST, ssh_login_grace_time=32)
+    assert result.rc == 0
+    assert "changed=1" in result.out
+    assert "LoginGraceTime 32" in on_host(f"cat {DROP_IN}")
+    assert "changed=1" in play("ssh", HOST).out
+    assert state()[0] == before
+
+
+@pytest.mark.usefixtures("converged")
+def test_the_connection_that_made_a_change_cannot_confirm_it():
+    before = state()[0]
+    # ControlPersist keeps the connection of this command for the next one.
+    stage(on_host(f"cat {DROP_IN}").replace("LoginGraceTime 30", "LoginGraceTime 31"), 600)
+    words = [str(VENV_BIN / "ansible"), "-i", str(LAB_INVENTORY), HOST, "--become", "-m", "ssh_guarded_config"]
+    done = subprocess.run([*words, "-a", "state=confirmed"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert "this is the connection that staged the change, not a new one" in done.stdout
+    on_host("systemctl start ssh-rollback.service")
+    assert state()[0] == before
+
+
+@pytest.mark.usefixtures("converged")
+def test_a_change_that_works_is_confirmed_and_the_next_run_has_nothing_to_do(play):
+    assert "changed=1" in play("ssh", HOST, ssh_max_startups="40:30:100").out
+    assert "changed=0" in play("ssh", HOST, ssh_max_startups="40:30:100").out
+    assert on_host(f"ls {STATE} 2>/dev/null || true") == ""

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""file_set on a real file system: what differs, all or nothing, and no lost command."""
+
+import grp
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.modules import file_set as fs
+
+ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+PATHS = st.builds(Path, st.sampled_from(["/a", "/b", "/c"]))
+STATES = st.builds(fs.State, content=st.sampled_from(["x", "y"]), mode=st.sampled_from([0o600, 0o644]))
+
+
+class Set:
+    """A set of files in a folder, as a task would declare it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.options: dict[str, Any] = {"name": "test", "files": [], "purge": [], "apply": []}
+
+    def add(self, name: str, content: str | None = None, **more: Any) -> "Set":
+        entry: dict[str, Any] = {
+            "path": str(self.folder / name),
+            "content": content,
+            "link": None,
+            "mode": "0644",
+            "validate": [],
+        }
+        self.options["files"].append(entry | ME | more)
+        return self
+
+    def declare(self, **more: Any) -> "Set":
+        self.options |= more
+        return self
+
+    def converge(self, check: bool = False) -> dict[str, Any]:
+        return dict(fs.converge(self.options, check, self.folder / "records"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Set:
+    return Set(tmp_path)
+
+
+def test_a_new_file_is_written_with_its_mode_and_its_folders(files, tmp_path):
+    assert files.add("d/e/x", "one\n", mode="0600").converge()["paths"] == [str(tmp_path / "d/e/x")]
+    assert (tmp_path / "d/e/x").read_text() == "one\n"
+    assert (tmp_path / "d/e/x").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_run_changes_nothing(files):
+    files.add("x", "one").add("y", "two").declare(apply=["true"]).converge()
+    assert files.converge() == {"changed": False, "paths": [], "applied": False, "diff": []}
+
+
+def test_a_mode_alone_is_a_difference(files, tmp_path):
+    files.add("x", "one").converge()
+    (tmp_path / "x").chmod(0o666)
+    assert files.converge()["paths"] == [str(tmp_path / "x")]
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+
+
+def test_check_mode_reports_and_touches_nothing(files, tmp_path):
+    (tmp_path / "old").write_text("o")
+    files.add("x", "one").declare(purge=[str(tmp_path / "old")], apply=["touch", str(tmp_path / "applied")])
+    result = files.converge(check=True)
+    assert result["changed"]
+    assert result["applied"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["old"]
+
+
+def test_no_file_is_replaced_when_one_of_them_is_refused(files, tmp_path):
+    (tmp_path / "x").write_text("old")
+    files.add("x", "new").add("y", "bad", validate=["grep", "-q", "good", "%s"])
+    with pytest.raises(fs.FileSetError, match=r"y not written: `grep -q good .*` failed"):
+        files.converge()
+    assert (tmp_path / "x").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x"]
+
+
+def test_a_pattern_removes_what_is_not_in_the_set(files, tmp_path):
+    (tmp_path / "stale").write_text("s")
+    files.add("x", "one").declare(purge=[str(tmp_path / "*")])
+    assert files.converge()["paths"] == [str(tmp_path / "x"), str(tmp_path / "stale")]
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_command_that_failed_runs_again_although_the_files_are_right(files, tmp_path):
+    files.add("x", "one").declare(apply=["test", "-e", str(tmp_path / "ready")])
+    with pytest.raises(fs.FileSetError, match="written, not in effect"):
+        files.converge()
+    assert (tmp_path / "x").read_text() == "one"
+    (tmp_path / "ready").touch()
+    assert files.converge()["applied"]
+    assert not files.converge()["changed"]
+
+
+def test_a_run_cut_short_before_the_command_does_not_lose_it(files, monkeypatch):
+    files.add("x", "one").declare(apply=["true"]).converge()
+    files.options["files"][0]["content"] = "two"
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fs, "run", cut)
+        with pytest.raises(KeyboardInterrupt):
+            files.converge()
+    files.options["files"][0]["content"] = "one"
+    assert files.converge()["applied"], "back at the recorded content, but in between the file was another"
+
+
+def test_a_removed_file_runs_the_command(files, tmp_path):
+    files.add("x", "one").declare(purge=[str(tmp_path / "x"), str(tmp_path / "y")], apply=["true"]).converge()
+    (tmp_path / "y").write_text("stale")
+    assert files.converge()["applied"]
+
+
+def test_a_file_that_is_a_link_is_written_where_it_leads(files, tmp_path):
+    (tmp_path / "second").symlink_to(tmp_path / "real")
+    files.add("second", "text").converge()
+    assert (tmp_path / "second").is_symlink()
+    assert (tmp_path / "real").read_text() == "text"
+    assert not files.converge()["changed"]
+
+
+def test_a_link_replaces_a_file_and_stays(files, tmp_path):
+    (tmp_path / "target").write_text("t")
+    (tmp_path / "x").write_text("file")
+    files.add("x", link=str(tmp_path / "target")).converge()
+    assert (tmp_path / "x").readlink() == tmp_path / "target"
+    assert not files.converge()["changed"]
+
+
+def test_a_link_to_nothing_is_refused(files):
+    with pytest.raises(fs.FileSetError, match="there is no /no/such/zone on this host"):
+        files.add("x", link="/no/such/zone").converge()
+
+
+def test_a_folder_in_the_way_is_refused(files, tmp_path):
+    (tmp_path / "x").mkdir()
+    with pytest.raises(fs.FileSetError, match="neither a file nor a link"):
+        files.add("x", "one").converge()
+
+
+@pytest.mark.parametrize("entry", [{"content": "a", "link": "/etc"}, {"content": None, "link": None}])
+def test_an_entry_with_both_or_neither_content_and_link_is_refused(files, entry):
+    with pytest.raises(fs.FileSetError, match="either content or link"):
+        files.add("x", **entry).converge()
+
+
+def test_an_unknown_owner_is_refused(files):
+    with pytest.raises(fs.FileSetError, match="nobody-here"):
+        files.add("x", "one", owner="nobody-here").converge()
+
+
+def test_a_path_named_twice_is_refused(files):
+    with pytest.raises(fs.FileSetError, match="names a path twice"):
+        files.add("x", "one").add("x", "two").converge()
+
+
+def test_a_command_that_does_not_exist_is_one_line(files):
+    with pytest.raises(fs.FileSetError, match="no-such-command: No such file or directory"):
+        files.declare(apply=["no-such-command"]).converge()
+
+
+@given(st.dictionaries(PATHS, STATES), st.dictionaries(PATHS, st.none() | STATES))
+def test_what_was_decided_leads_to_what_was_declared(wanted, present):
+    result = {path: state for path, state in present.items() if state is not None}
+    for change in fs.decide(wanted, present, {}):
+        if change.after is None:
+            del result[change.path]
+        else:
+            result[change.path] = change.after
+    assert result == wanted
+    assert fs.decide(wanted, result, {}) == []

@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decisions of unit_converged with facts given, and its use of systemd with a systemd that is played."""
+
+import errno
+import json
+import os
+import socket
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugins.modules import unit_converged as uc
+
+UP = uc.Unit(can_reload=True, started_at=200.0)
+DOWN = replace(UP, active_state="inactive", sub_state="dead")
+FILES = uc.Files({"/etc/x": "a"}, {"/etc/rules": "r"}, newest=100.0)
+OTHER = replace(FILES, inputs={"/etc/x": "b"})
+STARTED = uc.Wanted()
+
+
+def plan(unit=UP, wanted=STARTED, recorded: uc.Files | None = FILES, current=FILES) -> uc.Plan:
+    return uc.decide(unit, wanted, recorded, current)
+
+
+def test_a_unit_that_runs_with_what_is_recorded_is_left_alone():
+    assert plan() == uc.Plan()
+
+
+def test_a_changed_input_restarts_and_names_the_file():
+    assert plan(current=OTHER) == uc.Plan(("restart",), ("/etc/x: changed",))
+
+
+def test_an_input_that_is_new_in_the_list_restarts():
+    more = replace(FILES, inputs={"/etc/x": "a", "/etc/y": "c"})
+    assert plan(current=more) == uc.Plan(("restart",), ("/etc/y: not read yet",))
+
+
+def test_an_input_that_left_the_list_restarts():
+    assert plan(current=replace(FILES, inputs={})).actions == ("restart",)
+
+
+def test_a_changed_reload_input_reloads():
+    assert plan(current=replace(FILES, reload_inputs={"/etc/rules": "s"})).actions == ("reload",)
+
+
+def test_a_changed_reload_input_restarts_a_unit_that_cannot_reload():
+    changed = replace(FILES, reload_inputs={"/etc/rules": "s"})
+    assert plan(replace(UP, can_reload=False), current=changed).actions == ("restart",)
+
+
+def test_both_kinds_changed_is_one_restart():
+    assert plan(current=replace(OTHER, reload_inputs={})).actions == ("restart",)
+
+
+def test_a_unit_that_is_down_is_started_even_when_nothing_changed():
+    assert plan(DOWN).actions == ("start",)
+
+
+def test_a_unit_that_failed_is_started():
+    assert plan(replace(DOWN, active_state="failed")).actions == ("start",)
+
+
+def test_a_crash_loop_is_cut_short_by_a_restart():
+    assert plan(replace(UP, active_state="activating", sub_state="auto-restart")).actions == ("restart",)
+
+
+def test_without_a_record_a_unit_that_read_the_files_is_adopted():
+    adopted = plan(recorded=None)
+    assert adopted.actions == ("record",)
+    assert not adopted.changes
+
+
+def test_without_a_record_a_unit_that_is_older_than_its_files_is_restarted():
+    assert plan(recorded=None, current=replace(FILES, newest=200.0)).actions == ("restart",)
+
+
+def test_without_a_record_and_without_a_start_time_the_unit_is_restarted():
+    assert plan(replace(UP, started_at=None), recorded=None).actions == ("restart",)
+
+
+def test_a_unit_whose_manager_has_old_unit_files_is_not_adopted():
+    assert plan(replace(UP, need_daemon_reload=True), recorded=None).actions == ("daemon_reload", "restart")
+
+
+def test_unit_files_that_changed_without_being_inputs_only_reload_the_manager():
+    assert plan(replace(UP, need_daemon_reload=True)).actions == ("daemon_reload",)
+
+
+def test_a_disabled_unit_is_enabled_without_a_restart():
+    assert plan(replace(UP, unit_file_state="disabled")).actions == ("enable",)
+
+
+@pytest.mark.parametrize("state", ["static", "generated", "indirect", "alias", "transient"])
+def test_a_unit_without_an_install_section_is_not_enabled_in_every_run(state):
+    assert plan(replace(UP, unit_file_state=state)) == uc.Plan()
+
+
+def test_a_masked_unit_is_unmasked_enabled_and_started():
+    assert plan(replace(DOWN, load_state="masked", unit_file_state="masked")).actions == (
+        "unmask",
+        "enable",
+        "start",
+    )
+
+
+def test_an_enabled_unit_is_disabled_when_asked():
+    assert plan(wanted=uc.Wanted(enabled=False)).actions == ("disable",)
+
+
+def test_a_missing_unit_is_looked_for_again_before_it_is_started():
+    missing = replace(DOWN, load_state="not-found", unit_file_state="")
+    assert plan(missing, recorded=None).actions == ("daemon_reload", "enable", "start")
+
+
+def test_stopped_stops_and_forgets_what_ran():
+    assert plan(wanted=uc.Wanted(state="stopped", enabled=False)).actions == ("stop", "disable", "record")
+
+
+def test_stopped_and_masked_is_as_wanted():
+    masked = replace(DOWN, load_state="masked", unit_file_state="masked")
+    assert plan(masked, uc.Wanted(state="stopped", enabled=False), None) == uc.Plan()
+
+
+def test_stopped_and_missing_is_as_wanted():
+    missing = replace(DOWN, load_state="not-found", unit_file_state="")
+    assert plan(missing, uc.Wanted(state="stopped"), None) == uc.Plan()
+
+
+def test_a_oneshot_that_has_run_with_these_inputs_does_not_run_again():
+    assert plan(replace(DOWN, oneshot=True)) == uc.Plan()
+
+
+def test_a_oneshot_runs_again_when_an_input_changed():
+    assert plan(replace(DOWN, oneshot=True), current=OTHER).actions == ("restart",)
+
+
+def test_a_oneshot_that_failed_or_never_ran_is_started():
+    assert plan(replace(DOWN, oneshot=True, result="exit-code")).actions == ("start",)
+    assert plan(replace(DOWN, oneshot=True), recorded=None).actions == ("start",)
+
+
+SUMS = st.dictionaries(st.sampled_from(["/a", "/b", "/c"]), st.sampled_from("12"))
+
+
+@given(SUMS, SUMS)
+def test_equal_checksums_and_only_those_count_as_unchanged(recorded, current):
+    assert (uc.changed_paths(recorded, current) == {}) == (recorded == current)
+
+
+@given(st.booleans(), st.floats(0, 1e6), st.floats(0, 1e6), SUMS)
+def test_whatever_was_decided_and_recorded_the_next_run_does_nothing(reload, started, newest, sums):
+    unit = replace(UP, need_daemon_reload=reload, started_at=started)
+    current = uc.Files(sums, {}, newest)
+    uc.decide(unit, STARTED, None, current)
+    assert uc.decide(replace(unit, need_daemon_reload=False), STARTED, current, current) == uc.Plan()
+
+
+def test_show_is_read_with_its_time_stamp():
+    unit = uc.parse_show(
+        "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"
+        "NeedDaemonReload=yes\nInactiveExitTimestamp=Sat 2026-11-21 03:10:55.250000 UTC\n"
+        "NRestarts=2\nTriggers=a.service b.service\n"
+    )
+    assert (unit.need_daemon_reload, unit.restarts, unit.triggers) == (True, 2, ("a.service", "b.service"))
+    assert unit.started_at == pytest.approx(1795230655.25)
+
+
+def test_texts_become_one_bounded_line():
+    line = uc.one_line("a\n\n b ", "x" * 2000 + "end")
+    assert "\n" not in line
+    assert line.startswith("a | b | x")
+    assert line.endswith("end")
+    assert len(line) < 920
+
+
+def test_checksums_tell_content_absence_and_names_apart(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/one").write_text("1")
+    before = uc.checksum(tmp_path / "d")
+    (tmp_path / "d/one").rename(tmp_path / "d/two")
+    assert uc.checksum(tmp_path / "d") != before
+    assert uc.checksum(tmp_path / "none") == "absent"
+
+
+def test_an_absent_file_may_have_been_removed_when_its_directory_changed(tmp_path):
+    assert uc.newest_change(tmp_path / "gone/x") == pytest.approx(tmp_path.stat().st_ctime)
+
+
+def test_a_link_that_leads_nowhere_is_an_input_like_any_other(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    assert uc.newest_change(tmp_path) > 0
+
+
+def test_the_record_is_readable_by_root_only_and_reads_back(tmp_path):
+    path = tmp_path / "units/x.service.json"
+    uc.write_record(path, FILES)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert uc.read_record(path) == replace(FILES, newest=0.0)
+
+
+def test_a_torn_record_counts_as_none(tmp_path):
+    (tmp_path / "r").write_text('{"inputs": ')
+    assert uc.read_record(tmp_path / "r") is None
+    assert uc.read_record(tmp_path / "absent") is None
+
+
+class Played:
+    """A systemd of one unit: answers `show`, moves on verbs, and notes what was asked."""
+
+    def __init__(self, **properties: str) -> None:
+        self.properties = {
+            "LoadState": "loaded",
+            "ActiveState": "inactive",
+            "SubState": "dead",
+            "UnitFileState": "enabled",
+            "CanReload": "yes",
+            "InvocationID": "0",
+        } | properties
+        self.after_start: dict[str, str] = {
+            "ActiveState": "active",
+            "SubState": "running",
+            "InvocationID": "1",
+        }
+        self.after_ready: dict[str, str] = {}
+        self.fails: dict[str, str] = {}
+        self.verbs: list[str] = []
+        self.ready_after = 0
+        self.condition = 0
+
+    def __call__(self, words, seconds: float) -> tuple[int, str]:
+        assert seconds > 0
+        if words[0] in {"systemd-analyze", "journalctl"}:
+            return (self.condition, "") if words[1] == "condition" else (0, "line one\nline two\n")
+        if words[0] == "ready":
+            self.ready_after -= 1
+            if self.ready_after < 0:
+                self.properties |= self.after_ready
+                return 0, ""
+            return 1, "refused"
+        verb = words[1]
+        if verb == "show":
+            return 0, "".join(f"{k}={v}\n" for k, v in self.properties.items())
+        self.verbs.append(" ".join(w for w in words[1:] if w not in {"--", "x.service"}))
+        if verb in self.fails:
+            return 1, self.fails[verb]
+        if verb in {"start", "restart"}:
+            self.properties |= self.after_start
+        return 0, ""
+
+
+@pytest.fixture(autouse=True)
+def no_sleep(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+
+@pytest.fixture
+def options(tmp_path) -> dict[str, Any]:
+    (tmp_path / "in").write_text("1")
+    return {
+        "state": "started",
+        "enabled": True,
+        "condition_ok": False,
+        "inputs": [str(tmp_path / "in")],
+        "reload_inputs": [],
+        "ready": [],
+        "ready_timeout": 5,
+        "listen": [],
+    }
+
+
+def converge(played: Played, options: dict[str, Any], tmp_path, check: bool = False, name: str = "x.service"):
+    ticks = iter(range(10_000))
+    return uc.converge(uc.Systemd(name, played, lambda: float(next(ticks))), options, check, tmp_path / "records")
+
+
+def record(tmp_path, name: str = "x.service"):
+    path = tmp_path / "records" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def test_start_wait_record_and_then_nothing(options, tmp_path):
+    played = Played()
+    options["ready"] = ["ready"]
+    played.ready_after = 2
+    assert converge(played, options, tmp_path)["changed"] is True
+    assert record(tmp_path)["inputs"]
+    assert converge(played, options, tmp_path)["changed"] is False
+    assert played.verbs == ["reset-failed", "start"]
+
+
+def test_a_changed_file_restarts_and_the_difference_is_shown(options, tmp_path):
+    played = Played()
+    converge(played, options, tmp_path)
+    (tmp_path / "in").write_text("2")
+    result = converge(played, options, tmp_path)
+    assert result["actions"] == ["restart"]
+    assert f"{tmp_path / 'in'}: changed" in result["diff"]["after"]
+
+
+def test_check_mode_reports_and_touches_nothing(options, tmp_path):
+    played = Played(LoadState="not-found", UnitFileState="")
+    assert converge(played, options, tmp_path, check=True)["changed"] is True
+    assert played.verbs == []
+    assert record(tmp_path) is None
+
+
+def test_a_start_that_fails_says_why_in_one_line_and_forgets_the_record(options, tmp_path):
+    played = Played(ActiveState="active")
+    converge(played, options, tmp_path)
+    (tmp_path / "in").write_text("2")
+    played.fails = {"restart": "Job for x.service failed.\nSee journalctl -xe for details."}
+    with pytest.raises(uc.UnitError, match=r"^x\.service: restart failed \| Job for .* \| line one \| line two$"):
+        converge(played, options, tmp_path)
+    assert record(tmp_path) is None
+
+
+def test_a_unit_that_dies_after_it_was_ready_is_a_failure(options, tmp_path):
+    played = Played()
+    options["ready"] = ["ready"]
+    played.after_ready = {"ActiveState": "activating", "SubState": "auto-restart"}
+    with pytest.raises(uc.UnitError, match=r"ended right after its start .*line two"):
+        converge(played, options, tmp_path)
+    assert record(tmp_path) is None
+
+
+def test_a_unit_that_systemd_restarted_meanwhile_is_a_failure(options, tmp_path):
+    played = Played()
+    options["ready"] = ["ready"]
+    played.after_ready = {"InvocationID": "2"}
+    with pytest.raises(uc.UnitError, match="ended right after its start"):
+        converge(played, options, tmp_path)
+
+
+def test_a_unit_that_is_not_ready_in_time_is_a_failure(options, tmp_path):
+    played = Played()
+    options["ready"] = ["ready"]
+    played.ready_after = 1000
+    with pytest.raises(uc.UnitError, match=r"not ready after 5 s \| ready: refused"):
+        converge(played, options, tmp_path)
+
+
+def test_a_unit_that_dies_while_it_is_waited_for_ends_the_wait(options, tmp_path):
+    played = Played()
+    played.after_start = {
+        "ActiveState": "failed",
+        "SubState": "failed",
+        "InvocationID": "1",
+        "Result": "exit-code",
+    }
+    options["ready"] = ["ready"]
+    played.ready_after = 1000
+    with pytest.raises(uc.UnitError, match="result exit-code"):
+        converge(played, options, tmp_path)
+
+
+def test_a_unit_file_that_systemd_refuses_leaves_the_old_process_alone(options, tmp_path):
+    played = Played(ActiveState="active", NeedDaemonReload="yes", LoadState="bad-setting", LoadError='"no ExecStart="')
+    with pytest.raises(uc.UnitError, match=r"cannot load the unit \(bad-setting\) \| .*no ExecStart"):
+        converge(played, options, tmp_path)
+    assert played.verbs == ["daemon-reload"]
+
+
+def test_a_reload_that_fails_is_tried_again_and_stops_nothing(options, tmp_path):
+    options["inputs"], options["reload_inputs"] = [], options["inputs"]
+    played = Played()
+    converge(played, options, tmp_path)
+    (tmp_path / "in").write_text("2")
+    played.fails = {"reload": "bad rules"}
+    with pytest.raises(uc.UnitError, match="reload failed"):
+        converge(played, options, tmp_path)
+    played.fails = {}
+    assert converge(played, options, tmp_path)["actions"] == ["reload"]
+    assert played.verbs == ["reset-failed", "start", "reload", "reload"]
+
+
+def test_a_condition_that_does_not_hold_is_a_failure_unless_it_is_accepted(options, tmp_path):
+    played = Played()
+    played.after_start, played.condition = {}, 1
+    with pytest.raises(uc.UnitError, match="start condition"):
+        converge(played, options, tmp_path)
+    options["condition_ok"] = True
+    result = converge(played, options, tmp_path)
+    assert (result["changed"], result["skipped"], result["skip_reason"]) == (False, True, "condition")
+    assert converge(played, options, tmp_path, check=True)["changed"] is False
+
+
+def test_a_unit_that_ends_at_once_is_not_mistaken_for_one_whose_condition_does_not_hold(options, tmp_path):
+    played = Played()
+    played.after_start = {}
+    options["condition_ok"] = True
+    with pytest.raises(uc.UnitError, match="ended right after its start"):
+        converge(played, options, tmp_path)
+
+
+def test_a_socket_is_reopened_around_its_running_service(options, tmp_path):
+    played = Played(Triggers="x.service")
+    converge(played, options, tmp_path, name="x.socket")
+    assert played.verbs == [
+        "reset-failed x.socket",
+        "is-active --quiet",
+        "stop",
+        "start x.socket",
+        "start",
+    ]
+
+
+def test_stopping_forgets_the_record(options, tmp_path):
+    played = Played()
+    converge(played, options, tmp_path)
+    options |= {"state": "stopped", "enabled": False}
+    converge(played, options, tmp_path)
+    assert played.verbs[-2:] == ["stop", "disable"]
+    assert record(tmp_path) is None
+
+
+def test_an_address_that_another_process_holds_is_refused_before_anything_is_restarted(options, tmp_path):
+    played = Played(ActiveState="active")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        options["listen"] = [f"127.0.0.1:{other.getsockname()[1]}"]
+        with pytest.raises(uc.UnitError, match=rf"^x\.service: cannot listen on .*\({os.getpid()}\) listens there"):
+            converge(played, options, tmp_path)
+    assert played.verbs == []
+
+
+def test_an_address_that_the_host_does_not_have_is_refused(options, tmp_path):
+    options["listen"] = ["192.0.2.1:9090"]
+    with pytest.raises(uc.UnitError, match=r"no such address"):
+        converge(Played(), options, tmp_path)
+
+
+def test_an_address_that_the_unit_itself_holds_is_no_obstacle(monkeypatch):
+    group = "0::/system.slice/x.service\n"
+    monkeypatch.setattr(uc, "bind_problem", lambda _address: errno.EADDRINUSE)
+    monkeypatch.setattr(uc, "listeners", lambda _port: {"x (7)": group})
+    uc.refuse_taken("x.service", ["127.0.0.1:1"])
+    with pytest.raises(uc.UnitError, match=r"x \(7\) listens there"):
+        uc.refuse_taken("y.service", ["127.0.0.1:1"])
+
+
+def test_a_command_that_hangs_or_does_not_exist_is_answered_by_a_status():
+    assert uc.run(["sleep", "9"], 0.05)[0] == 124
+    assert uc.run(["/nonexistent/command"], 1)[0] == 127
+    assert uc.run(["sh", "-c", "echo $LC_ALL"], 5) == (0, "C\n")
+    assert "PATH" in os.environ
