@@ -113,19 +113,28 @@ def main(arguments: list[str] | None = None) -> int:
     if options.expect_no_change and changes:
         print(f"not as declared: {', '.join(changes)} (see the log)", file=sys.stderr)
         return 1
+    if outcome.status == 0:
+        print("next: `make site` applies it" if "--check" in extra else "next: `make verify` proves it")
+    else:
+        print("next: mend what is named above and run it again; what is done stays done")
     return outcome.status
 
 
 def table(progress: Progress, extra: dict[str, dict[str, str]] | None = None) -> Table:
     """Return hosts x layers, with further columns of {title: {host: text}}."""
     further = extra or {}
+    layers = [layer for layer in progress.layers if layer != "preflight" or _went_wrong(progress, layer)]
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("host", *progress.layers, *further):
-        result.add_column(title, no_wrap=True)
+    for title in ("host", *layers, *further):
+        result.add_column(title, no_wrap=title == "host")
     for host in progress.hosts:
-        cells = [progress.cells.get((host, layer)) for layer in progress.layers]
+        cells = [progress.cells.get((host, layer)) for layer in layers]
         result.add_row(host, *(_styled(cell) for cell in cells), *(column.get(host, "") for column in further.values()))
     return result
+
+
+def _went_wrong(progress: Progress, layer: str) -> bool:
+    return any(failed == layer for _, failed, _ in progress.failures())
 
 
 def _styled(cell: Cell | None) -> str:

@@ -26,8 +26,7 @@ class Cell:
         if self.state == "running":
             return f"{self.task[:38]}"
         if self.state == "ok":
-            changes = f"{self.changed} changed" if self.changed else "no change"
-            return f"ok, {changes}, {self.seconds:.0f} s"
+            return f"ok {self.seconds:.0f} s, {f'{self.changed} changed' if self.changed else 'no change'}"
         return self.state
 
 

@@ -90,8 +90,8 @@ STATE = Path("/var/lib/station/ssh-rollback")
 UNIT = "ssh-rollback"
 SERVICE = Path(f"/etc/systemd/system/{UNIT}.service")
 WANTED = Path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}.service")
-# Restarting ends only the listener (KillMode=process), also one that has died; open sessions are processes of their own.
-# Not SIGHUP: a listener that was started with a socket of systemd cannot bind its port again and dies. Where systemd holds
+# A restart ends only the listener (KillMode=process), also one that has died; open sessions are processes of their own.
+# Not SIGHUP: a listener that systemd once gave its socket cannot bind the port itself then, and dies. Where systemd holds
 # the socket (Ubuntu 24.04), the ports are those of the socket, which is generated at daemon-reload.
 RESTART = """\
 if systemctl --quiet is-active ssh.socket; then
@@ -99,7 +99,7 @@ if systemctl --quiet is-active ssh.socket; then
   systemctl stop ssh.service
   systemctl restart ssh.socket
 else
-  systemctl {options} restart ssh.service
+  systemctl restart ssh.service
 fi
 """
 ROLLBACK = f"""\
@@ -111,7 +111,7 @@ cd {STATE}
 mv armed firing 2>/dev/null || [ -e firing ] || exit 0
 while read -r name path; do cp -a "saved/$name" "$path.saved"; mv -f "$path.saved" "$path"; done <restore
 while read -r path; do rm -f "$path"; done <created
-{RESTART.format(options="--no-block")}
+{RESTART}
 echo "the change of the SSH configuration was not confirmed: the previous configuration is back"
 cd /
 rm -rf {STATE}
@@ -120,12 +120,12 @@ rm -f {SERVICE} {WANTED}
 systemctl stop {UNIT}.timer 2>/dev/null || true
 systemctl daemon-reload
 """
-# Also wanted at boot: a reboot between change and confirmation must not keep the change.
+# Also wanted at boot: a reboot between change and confirmation must not keep the change. Not ordered before ssh.service,
+# because it waits for that one's restart.
 UNIT_TEXT = f"""\
 [Unit]
 Description=Roll back an unconfirmed change of the SSH configuration
 ConditionPathExists={STATE}/rollback
-Before=ssh.service
 
 [Service]
 Type=oneshot
@@ -517,7 +517,7 @@ def apply(edits: Mapping[Path, str | None], seconds: int) -> None:
         arm(seconds)
         write_edits(edits)
         _run([SSHD, "-t"])
-        _run(["/bin/sh", "-ec", RESTART.format(options="")])
+        _run(["/bin/sh", "-ec", RESTART])
     except (OSError, SshError):
         roll_back()
         raise

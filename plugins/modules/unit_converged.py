@@ -564,6 +564,9 @@ def apply(systemd: Systemd, plan: Plan, files: Files, record: Path, options: Map
         elif action in {"start", "restart"}:
             # Should this run end here, the next one does not take an older record for the truth.
             write_record(record, None)
+            if "daemon_reload" not in plan.actions:
+                # systemd 252 does not notice the first drop-in of a unit: NeedDaemonReload stays "no".
+                systemd.daemon_reload()
             systemd.start(action, ready_timeout)
     if options["state"] == "stopped":
         write_record(record, None)

@@ -48,5 +48,5 @@ def test_a_failure_is_one_line_with_host_layer_task_and_message(log: Path, capsy
     lines = printed(Outcome(2, progress, log, 3.0), capsys)
     assert lines[0].split() == ["host", "base"]
     assert lines[1].split(maxsplit=1) == ["vps", "failed"]
-    assert lines[2].split(maxsplit=1) == ["laptop", "ok, 1 changed, 2 s"]
+    assert lines[2].split(maxsplit=1) == ["laptop", "ok 2 s, 1 changed"]
     assert lines[3:] == ["failed vps, base: Install: disk full", "log: site.log"]

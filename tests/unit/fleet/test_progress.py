@@ -36,7 +36,7 @@ def test_a_host_whose_tasks_went_well_is_ok_once_the_next_layer_begins():
     progress = after(play("Base", "vps"), task("ok", "vps", at=3.0, changed=True), task("skipped", "vps", at=4.2))
     assert progress.cells["vps", "base"].text() == "Do it"
     finished = progress.apply(play("Data: event bus", "vps", at=5.0))
-    assert [(host, layer, cell.text()) for host, layer, cell in finished] == [("vps", "base", "ok, 1 changed, 4 s")]
+    assert [(host, layer, cell.text()) for host, layer, cell in finished] == [("vps", "base", "ok 4 s, 1 changed")]
 
 
 def test_two_plays_of_one_layer_are_one_column_and_their_times_add_up():
@@ -48,7 +48,7 @@ def test_two_plays_of_one_layer_are_one_column_and_their_times_add_up():
         stats(),
     )
     assert progress.layers == ["data"]
-    assert progress.cells["vps", "data"].text() == "ok, no change, 5 s"
+    assert progress.cells["vps", "data"].text() == "ok 5 s, no change"
 
 
 def test_a_failure_is_reported_at_once_with_task_and_message_and_keeps_its_own_words():

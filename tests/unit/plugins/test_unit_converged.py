@@ -289,7 +289,8 @@ def test_start_wait_record_and_then_nothing(options, tmp_path):
     assert converge(played, options, tmp_path)["changed"] is True
     assert record(tmp_path)["inputs"]
     assert converge(played, options, tmp_path)["changed"] is False
-    assert played.verbs == ["reset-failed", "start"]
+    # The manager reads the unit's files again first: systemd 252 does not notice the first drop-in of a unit.
+    assert played.verbs == ["daemon-reload", "reset-failed", "start"]
 
 
 def test_a_changed_file_restarts_and_the_difference_is_shown(options, tmp_path):
@@ -374,7 +375,7 @@ def test_a_reload_that_fails_is_tried_again_and_stops_nothing(options, tmp_path)
         converge(played, options, tmp_path)
     played.fails = {}
     assert converge(played, options, tmp_path)["actions"] == ["reload"]
-    assert played.verbs == ["reset-failed", "start", "reload", "reload"]
+    assert played.verbs == ["daemon-reload", "reset-failed", "start", "reload", "reload"]
 
 
 def test_a_condition_that_does_not_hold_is_a_failure_unless_it_is_accepted(options, tmp_path):
@@ -400,6 +401,7 @@ def test_a_socket_is_reopened_around_its_running_service(options, tmp_path):
     played = Played(Triggers="x.service")
     converge(played, options, tmp_path, name="x.socket")
     assert played.verbs == [
+        "daemon-reload",
         "reset-failed x.socket",
         "is-active --quiet",
         "stop",
