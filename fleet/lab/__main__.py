@@ -11,7 +11,7 @@ import time
 
 from fleet import playbook, verify
 from fleet.errors import UserError
-from fleet.lab import engine, hosts, image, secrets, status
+from fleet.lab import engine, hosts, image, sample_data, secrets, status
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 
 FREE_GIB = 6  # six hosts with their packages and databases, measured: 4.1 GiB
@@ -38,6 +38,8 @@ def up(options: argparse.Namespace) -> int:
     limit = ",".join(hosts.select(options.hosts))
     site = playbook.run_playbook("playbooks/site.yml", LAB_INVENTORY, ["--limit", limit], verbose=options.verbose)
     if site.status == 0:
+        if "station" in limit.split(","):
+            sample_data.load(_say)
         _say("checking the hosts ...")
     checks = verify.run(LAB_INVENTORY, limit, verbose=options.verbose) if site.status == 0 else []
     status.record(site.progress, verify.by_host(checks))

@@ -39,7 +39,7 @@ done
 mount --bind /proc/sys/net /proc/sys/net
 mount -o remount,rw,bind /proc/sys/net
 mount --make-rshared /  # as systemd finds it on a machine; without it LoadCredential= cannot mount
-ssh-keygen -A
+test -e /etc/ssh/ssh_host_ed25519_key || ssh-keygen -A
 exec /sbin/init
 """
 # What an installer or a cloud image's first boot leaves: the admin with a key and sudo.

@@ -91,8 +91,8 @@ UNIT = "ssh-rollback"
 SERVICE = Path(f"/etc/systemd/system/{UNIT}.service")
 WANTED = Path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}.service")
 # A restart ends only the listener (KillMode=process), also one that has died; open sessions are processes of their own.
-# Not SIGHUP: a listener that systemd once gave its socket cannot bind the port itself then, and dies. Where systemd holds
-# the socket (Ubuntu 24.04), the ports are those of the socket, which is generated at daemon-reload.
+# Not SIGHUP: a listener that systemd once gave its socket cannot bind the port itself then, and dies. Where systemd
+# holds the socket (Ubuntu 24.04), the ports are those of the socket, which is generated at daemon-reload.
 RESTART = """\
 if systemctl --quiet is-active ssh.socket; then
   systemctl daemon-reload
@@ -120,8 +120,8 @@ rm -f {SERVICE} {WANTED}
 systemctl stop {UNIT}.timer 2>/dev/null || true
 systemctl daemon-reload
 """
-# Also wanted at boot: a reboot between change and confirmation must not keep the change. Not ordered before ssh.service,
-# because it waits for that one's restart.
+# Also wanted at boot: a reboot between change and confirmation must not keep the change. Not ordered before
+# ssh.service, because it waits for that one's restart.
 UNIT_TEXT = f"""\
 [Unit]
 Description=Roll back an unconfirmed change of the SSH configuration

@@ -19,7 +19,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             raise metadata.PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(mitogen.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.delenv("ANSIBLE_STRATEGY", raising=False)
     return versions
 

@@ -14,7 +14,7 @@ REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <testcase classname="tests.host.test_base" name="test_time_is_utc[vps]" time="0.1">
   <failure message="AssertionError: assert 'CET' == 'UTC'&#10;  - UTC&#10;  + CET">long text</failure></testcase>
 <testcase classname="tests.host.test_ssh" name="test_a_password_is_refused[vps]" time="0.1">
-  <error message="failed on setup with &quot;ConnectionError: host vps cannot be reached&quot;">long text</error></testcase>
+  <error message="failed on setup with &quot;ConnectionError: vps cannot be reached&quot;">text</error></testcase>
 <testcase classname="tests.host.test_sysctl" name="test_swappiness[station]" time="0.1">
   <skipped type="pytest.skip" message="belongs to the machine underneath">text</skipped></testcase>
 </testsuite></testsuites>"""
@@ -30,7 +30,7 @@ def test_host_role_and_outcome_come_out_of_the_report():
             "vps",
             "test_a_password_is_refused",
             "failed",
-            'failed on setup with "ConnectionError: host vps cannot be reached"',
+            'failed on setup with "ConnectionError: vps cannot be reached"',
         ),
         Check("sysctl", "station", "test_swappiness", "skipped", "belongs to the machine underneath"),
     ]

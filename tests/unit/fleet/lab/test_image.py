@@ -20,7 +20,7 @@ def apt_targets(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def answer(text: str) -> None:
         done = subprocess.CompletedProcess([], 0, stdout=text, stderr="")
-        monkeypatch.setattr(image.subprocess, "run", lambda *_, **__: done)
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
 
     return answer
 

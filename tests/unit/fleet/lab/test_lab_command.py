@@ -95,5 +95,5 @@ def test_no_names_mean_every_host_of_the_inventory_and_names_mean_those():
 
 
 def test_all_unknown_hosts_are_named_at_once():
-    with pytest.raises(UserError, match="^no host one, two in"):
+    with pytest.raises(UserError, match=r"^no host one, two in"):
         hosts.select(["one", "station", "two"])
