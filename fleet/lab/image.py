@@ -32,14 +32,9 @@ PACKAGES = (
     "sudo",
     "systemd-sysv",
 )
-# An installed machine has the archive's lists, without which a dry run on a bare host finds no package, and host keys of
-# its own, which each container therefore makes at its first boot.
-FORGET_HOST_KEYS = "rm -f {root}/etc/ssh/ssh_host_*"
-OPTIONS = (
-    "--variant=minbase",
-    "--skip=cleanup/apt/lists",
-    f"--customize-hook={FORGET_HOST_KEYS.format(root='"$1"')}",
-)
+# An installed machine has the archive's lists, without which a dry run on a bare host finds no package; and it has host
+# keys of its own, which each container therefore makes at its first boot.
+OPTIONS = ("--variant=minbase", "--skip=cleanup/apt/lists", '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*')
 CACHE = BUILD / "lab"
 
 
@@ -153,7 +148,7 @@ def _derive(client: docker.DockerClient, name: str, tag: str) -> None:
     container = client.containers.run(name, ["sleep", "600"], detach=True)
     try:
         install = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(PACKAGES)}"
-        install += f" && {FORGET_HOST_KEYS.format(root='')}"
+        install += " && rm -f /etc/ssh/ssh_host_*"
         code, output = run_inside(container, ["sh", "-c", install], {"DEBIAN_FRONTEND": "noninteractive"})
         if code != 0:
             raise UserError(f"cannot prepare {name}: {output.strip().splitlines()[-1]}")
