@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fleet import mitogen
+from fleet import mitogen, terminal
 from fleet.paths import BUILD, PROJECT, VENV_BIN
 from fleet.progress import Cell, Progress
 
@@ -49,7 +49,7 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{Path(playbook).stem}-{time.strftime('%Y%m%d-%H%M%S')}.log"
     progress, began = Progress(), time.monotonic()
-    console = Console()
+    console = terminal.console()
     read_end, write_end = os.pipe()
     variables = (
         os.environ
@@ -83,7 +83,7 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
 
 def report(outcome: Outcome, extra: dict[str, dict[str, str]] | None = None) -> None:
     """Print the table of a finished run, what went wrong in it, and where Ansible's own words are."""
-    console = Console()
+    console = terminal.console()
     console.print(table(outcome.progress, extra))
     for host, layer, cell in outcome.progress.failures():
         console.print(f"[red]{cell.state}[/] {host}, {layer}: {cell.task}: {cell.message.strip()}", highlight=False)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rich.console import Console
 from rich.table import Table
 
+from fleet import terminal
 from fleet.paths import BUILD, PROJECT
 
 REPORT = BUILD / "verify.xml"
+MESSAGE = 160  # characters of a failure's first line; the whole is in the report
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def parse(report: str) -> list[Check]:
         for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
             found = case.find(tag)
             if found is not None:
-                state, message = meaning, (found.get("message") or "").strip().split("\n")[0]
+                state, message = meaning, (found.get("message") or "").strip().split("\n")[0][:MESSAGE]
         checks.append(Check(role, host, name, state, message))
     return checks
 
@@ -117,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     print(f"checking the hosts of {options.inventory} ...", flush=True)
     checks = run(options.inventory, options.limit, options.verbose)
-    console = Console()
+    console = terminal.console()
     console.print(table(checks))
     for check in checks:
         if check.state != "passed":

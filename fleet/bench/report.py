@@ -58,7 +58,7 @@ class Row:
         """Return what a person reads under `COLUMNS`."""
         return (
             self.metric,
-            f"{_number(self.value)} {self.unit}",
+            f"{_number(self.value)} {self.unit}".rstrip(),
             "" if self.baseline is None else f"{_number(self.baseline)} {self.unit}",
             "" if self.ratio is None else f"{self.ratio:.2f}",
             self.goal,
@@ -107,13 +107,15 @@ def read(name: str) -> list[Row]:
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """Return the rows for the terminal."""
+    """Return the rows for the terminal, without the baseline, which is a row of its own there."""
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in COLUMNS:
-        result.add_column(title, no_wrap=True, justify="left" if title in {"metric", "goal", "met"} else "right")
+    shown = [title for title in COLUMNS if title != "baseline"]
+    for title in shown:
+        result.add_column(title, no_wrap=True, justify="right" if title in {"value", "ratio"} else "left")
     for one in rows:
+        cells = dict(zip(COLUMNS, one.cells(), strict=True))
         colour = {True: "green", False: "red", None: ""}[one.met]
-        result.add_row(*one.cells(), style=colour)
+        result.add_row(*(cells[title] for title in shown), style=colour)
     return result
 
 

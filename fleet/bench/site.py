@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
-
-from fleet import mitogen
+from fleet import mitogen, terminal
 from fleet.bench import report
 from fleet.errors import UserError
 from fleet.lab import hosts
@@ -79,7 +77,7 @@ def settings() -> list[Setting]:
     return [
         Setting("ansible-core's defaults", {"ANSIBLE_CONFIG": str(DEFAULTS_CONFIG)}),
         Setting("our settings", ours),
-        Setting("our settings and Mitogen", ours | faster),
+        Setting("our settings + Mitogen", ours | faster),
     ]
 
 
@@ -126,28 +124,29 @@ def _run(setting: Setting, playbook: str, log: Path) -> tuple[float, int]:
         return time.monotonic() - began, done.returncode
 
 
-def rows(times: Mapping[str, Sequence[float]], load: float) -> list[report.Row]:
+def rows(playbook: str, times: Mapping[str, Sequence[float]], load: float) -> list[report.Row]:
     """Return the rows of a measurement.
 
     Args:
+        playbook: its name.
         times: setting -> seconds of its runs; the first setting is the baseline, the last has the goal.
         load: the machine's load average before the first run.
     """
     names = list(times)
     medians = {name: median(seconds) for name, seconds in times.items()}
     base = medians[names[0]]
-    result = [report.row(f"no-op site.yml, {names[0]}", base, "s")]
-    result += [report.row(f"no-op site.yml, {name}", medians[name], "s", base) for name in names[1:-1]]
-    result.append(report.row(f"no-op site.yml, {names[-1]}", medians[names[-1]], "s", base, GOAL))
+    result = [report.row(f"{playbook}, {names[0]}", base, "s")]
+    result += [report.row(f"{playbook}, {name}", medians[name], "s", base) for name in names[1:-1]]
+    result.append(report.row(f"{playbook}, {names[-1]}", medians[names[-1]], "s", base, GOAL))
     result += [report.row(f"spread, {name}", max(seconds) - min(seconds), "s") for name, seconds in times.items()]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return [
         *result,
-        report.row("runs of each", len(times[names[0]]), "runs"),
-        report.row("hosts", len(hosts.planned()), "hosts"),
-        report.row("processors", len(os.sched_getaffinity(0)), "CPUs"),
+        report.row("runs of each", len(times[names[0]]), ""),
+        report.row("hosts", len(hosts.planned()), ""),
+        report.row("processors", len(os.sched_getaffinity(0)), ""),
         report.row("memory", round(memory), "GiB"),
-        report.row("load before the first run", round(load, 2), "processes"),
+        report.row("load before the first run", round(load, 2), ""),
     ]
 
 
@@ -157,15 +156,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=3, help="runs of each setting (default: 3)")
     parser.add_argument("--playbook", default=SITE, help="another one: its figures are printed and not kept")
     options = parser.parse_args(arguments)
+    if options.repeat < 1:
+        parser.error("--repeat: at least 1")
     load = os.getloadavg()[0]
     if load > 1:
         print(f"the machine is busy (load {load:.1f}): these figures will not be the machine's own", file=sys.stderr)
     try:
-        result = rows(_take_turns(options.playbook, options.repeat), load)
+        result = rows(Path(options.playbook).name, _take_turns(options.playbook, options.repeat), load)
     except UserError as error:
         print(f"bench-site: {error}", file=sys.stderr)
         return 1
-    Console().print(report.table(result))
+    terminal.console().print(report.table(result))
     if options.playbook == SITE:
         print(f"wrote {report.write('site', result).relative_to(PROJECT)}")
         report.PAGE.write_text(report.page(SECTIONS))

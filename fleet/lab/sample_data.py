@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import redis
@@ -265,7 +265,7 @@ def _batches(bars: Sequence[Bar]) -> Iterator[Sequence[Bar]]:
 
 
 def _row(bar: Bar) -> dict[str, Any]:
-    values = asdict(bar)
+    values = vars(bar)
     columns: dict[str, Any] = {name: values[name] for name in NUMBERS}
     columns["available_at"] = TimestampMicros(bar.available_at)
     return {

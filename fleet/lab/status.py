@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
+from fleet import terminal
 from fleet.inventory.model import Fleet
 from fleet.lab import engine, hosts
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
@@ -46,7 +46,7 @@ def show(names: Sequence[str]) -> int:
         cells = state["cells"].get(name, {})
         last = [str(cells[layer]["state"]) if layer in cells else "-" for layer in state["layers"]]
         table.add_row(name, address, now, *last, state["verify"].get(name, "-"))
-    Console().print(table)
+    terminal.console().print(table)
     if "at" in state:
         print(f"layers and verify: as of {time.strftime('%H:%M:%S', time.localtime(state['at']))}")
     for line in next_steps(names) if well else ["next: `make lab` brings missing or failed hosts back"]:

@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,13 @@ def test_a_reload_is_taken_by_the_running_process(host, settings):
 
 
 def test_it_sends_alerts_to_every_alertmanager_of_the_inventory(host, settings, promised):
-    known = {a["url"] for a in api(host, settings, "alertmanagers")["activeAlertmanagers"]}
-    assert len(known) == len([job for job, _ in promised if job == "alertmanager"])
+    wanted = len([job for job, _ in promised if job == "alertmanager"])
+    for _ in range(30):  # after a reload it finds them anew, which takes some seconds
+        known = {a["url"] for a in api(host, settings, "alertmanagers")["activeAlertmanagers"]}
+        if len(known) == wanted:
+            break
+        time.sleep(1)
+    assert len(known) == wanted
 
 
 def test_it_stays_on_its_cpus(host, settings):
