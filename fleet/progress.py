@@ -61,6 +61,7 @@ class Progress:
             return self._begin_play(str(event["play"]), event["hosts"], float(event["at"]))
         if kind == "stats":
             self.totals = dict(event["hosts"])
+            self._forgive_rescued()
             return self._finish_layer()
         host = str(event["host"])
         cell = self.cells.get((host, self._layer))
@@ -87,6 +88,13 @@ class Progress:
             cell = self.cells.setdefault((host, layer), Cell())
             cell.seconds_before = cell.seconds
         return finished
+
+    def _forgive_rescued(self) -> None:
+        """A task that a rescue caught was reported as failed; Ansible's own counts know better."""
+        for (host, _), cell in self.cells.items():
+            counts = self.totals.get(host, {})
+            if cell.state == "failed" and counts.get("rescued") and not counts.get("failures"):
+                cell.state = "ok"
 
     def _finish_layer(self) -> list[tuple[str, str, Cell]]:
         finished = []

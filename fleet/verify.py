@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 
 from fleet import terminal
+from fleet.inventory.model import Fleet
 from fleet.paths import BUILD, PROJECT
 
 REPORT = BUILD / "verify.xml"
@@ -58,15 +58,21 @@ def run(inventory: Path, limit: str = "", verbose: bool = False) -> list[Check]:
         words = (done.stdout or "") + (done.stderr or "")
         last = [line for line in words.splitlines() if line.strip()][-1:]
         return [Check("pytest", "-", "collection", "failed", " ".join(last))]
-    return parse(REPORT.read_text())
+    return parse(REPORT.read_text(), Fleet.load(inventory, PROJECT).hosts)
 
 
-def parse(report: str) -> list[Check]:
-    """Read a JUnit report into checks; the host stands in brackets behind the test's name."""
+def parse(report: str, hosts: Iterable[str]) -> list[Check]:
+    """Read a JUnit report into checks.
+
+    Args:
+        report: the report's text; a test's name ends in brackets that begin with the host's name.
+        hosts: names of the inventory's hosts.
+    """
+    longest_first = sorted(hosts, key=len, reverse=True)
     checks = []
     for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
         name, _, rest = case.get("name", "").partition("[")
-        host = re.split(r"[\]-]", rest)[0] or "-"
+        host = next((known for known in longest_first if rest.startswith(known)), "-")
         role = case.get("classname", "").rpartition(".")[2].removeprefix("test_")
         state, message = "passed", ""
         for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):

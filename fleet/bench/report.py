@@ -100,6 +100,11 @@ def write(name: str, rows: Sequence[Row]) -> Path:
     return file
 
 
+def update(name: str, fresh: Row) -> Path:
+    """Put one row into the rows of a measurement, in the place of an older one of the same metric."""
+    return write(name, [*(row for row in read(name) if row.metric != fresh.metric), fresh])
+
+
 def read(name: str) -> list[Row]:
     """Return the rows of a measurement, none if it was not made here."""
     file = RESULTS / f"{name}.json"

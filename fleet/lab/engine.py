@@ -62,16 +62,10 @@ def start() -> docker.DockerClient:
 
 def stop() -> None:
     """Stop the daemon that `start` started, and remove its data; an engine of the machine is left alone."""
-    if not _is_ours():
+    if not RUNTIME.exists():
         return
-    pid = int(PID_FILE.read_text())
-    os.kill(pid, signal.SIGTERM)
-    for _ in range(300):
-        if not Path(f"/proc/{pid}").exists():
-            break
-        time.sleep(0.1)
-    else:
-        raise UserError(f"the lab's container engine (process {pid}) does not stop: see {LAB_STATE}/engine.log")
+    if _is_ours():
+        _end(int(PID_FILE.read_text()))
     firewall.remove_docker_rules(FIREWALL)
     shutil.rmtree(DATA, ignore_errors=True)
     shutil.rmtree(RUNTIME, ignore_errors=True)
@@ -132,6 +126,15 @@ def _answering(socket: str | None) -> docker.DockerClient | None:
     except DockerException:
         return None
     return client
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(300):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    raise UserError(f"the lab's container engine (process {pid}) does not stop: see {LAB_STATE}/engine.log")
 
 
 def _is_ours() -> bool:

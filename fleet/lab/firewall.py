@@ -11,7 +11,12 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 def remember(state: Path) -> None:
-    """Record the forwarding switch and policy as they are before the engine starts."""
+    """Record the forwarding switch and policy as they are before the engine starts.
+
+    What is recorded already stays: an engine that died has left its own rules behind.
+    """
+    if state.exists():
+        return
     policy = re.search(r"^:FORWARD (\w+)", _run(["iptables-save", "-t", "filter"]), re.MULTILINE)
     values = {"forwarding": FORWARDING.read_text().strip(), "policy": policy.group(1) if policy else "ACCEPT"}
     state.write_text(json.dumps(values))

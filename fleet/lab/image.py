@@ -81,7 +81,7 @@ def provide(client: docker.DockerClient, name: str) -> str:
     Raises:
         UserError: the archive or registry cannot be reached, or the image cannot be made.
     """
-    recipe = hashlib.sha256(" ".join((name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
+    recipe = _recipe(name)
     tag = f"station-lab:{name.replace(':', '-')}-{recipe}"
     try:
         client.images.get(tag)
@@ -93,8 +93,21 @@ def provide(client: docker.DockerClient, name: str) -> str:
     return tag
 
 
+def is_cached(name: str) -> bool:
+    """Say whether the image was built before, so that `provide` needs no archive."""
+    return name in SUITES and _archive(SUITES[name], _recipe(name)).exists()
+
+
+def _recipe(name: str) -> str:
+    return hashlib.sha256(" ".join((name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
+
+
+def _archive(suite: str, recipe: str) -> Path:
+    return CACHE / f"{suite}-{recipe}.tar"
+
+
 def _bootstrap(suite: str, recipe: str) -> Path:
-    archive = CACHE / f"{suite}-{recipe}.tar"
+    archive = _archive(suite, recipe)
     if archive.exists():
         return archive
     engine.require_root()

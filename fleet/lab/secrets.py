@@ -58,5 +58,6 @@ def write_local_values(mirrors: image.Mirrors) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # the mode above counts for a new file only
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)

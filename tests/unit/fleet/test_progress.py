@@ -119,3 +119,14 @@ def test_what_failed_never_becomes_ok_and_counts_never_shrink(steps: Steps):
 def test_at_the_end_no_cell_is_waiting_or_running(steps: Steps):
     states = {cell.state for cell in after(*events_of(steps)).cells.values()}
     assert states <= {"ok", "not reached", *FINAL}
+
+
+def test_a_failure_that_a_rescue_caught_is_ok_at_the_end():
+    progress = after(
+        play("Base", "vps", "laptop"),
+        task("failed", "vps"),
+        task("failed", "laptop"),
+        stats(vps={"rescued": 1, "failures": 0}, laptop={"rescued": 0, "failures": 1}),
+    )
+    assert progress.cells["vps", "base"].state == "ok"
+    assert progress.cells["laptop", "base"].state == "failed"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fleet.verify import Check, by_host, parse, summary
 
+HOSTS = ["station", "vps", "vps-2"]
 REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" tests="5">
 <testcase classname="tests.host.test_redis" name="test_a_stream_keeps_what_was_added[station]" time="0.1" />
@@ -21,7 +22,7 @@ REPORT = """<?xml version="1.0" encoding="utf-8"?>
 
 
 def test_host_role_and_outcome_come_out_of_the_report():
-    assert parse(REPORT) == [
+    assert parse(REPORT, HOSTS) == [
         Check("redis", "station", "test_a_stream_keeps_what_was_added", "passed"),
         Check("base", "vps", "test_a_package_is_held", "passed"),
         Check("base", "vps", "test_time_is_utc", "failed", "AssertionError: assert 'CET' == 'UTC'"),
@@ -37,12 +38,12 @@ def test_host_role_and_outcome_come_out_of_the_report():
 
 
 def test_a_test_that_belongs_to_no_host_is_counted_all_the_same():
-    [check] = parse('<testsuite><testcase classname="tests.host.test_base" name="test_alone" /></testsuite>')
+    [check] = parse('<testsuite><testcase classname="tests.host.test_base" name="test_alone" /></testsuite>', HOSTS)
     assert check == Check("base", "-", "test_alone", "passed")
 
 
 def test_each_host_gets_its_own_summary():
-    assert by_host(parse(REPORT)) == {"station": "1 passed, 1 skipped", "vps": "1 passed, 2 failed"}
+    assert by_host(parse(REPORT, HOSTS)) == {"station": "1 passed, 1 skipped", "vps": "1 passed, 2 failed"}
 
 
 def test_nothing_checked_is_said_and_not_called_passed():
@@ -54,3 +55,8 @@ def test_the_numbers_of_a_summary_add_up_to_all_checks(states: list[str]):
     words = summary(Check("base", "vps", "test", state) for state in states).split(", ")
     assert sum(int(word.split()[0]) for word in words) == len(states)
     assert [word.split()[1] for word in words] == [s for s in ("passed", "failed", "skipped") if s in states]
+
+
+def test_a_host_whose_name_has_a_hyphen_keeps_all_of_it():
+    report = '<testsuite><testcase classname="tests.host.test_redis" name="test_reads[vps-2-agents]" /></testsuite>'
+    assert [check.host for check in parse(report, HOSTS)] == ["vps-2"]
