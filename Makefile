@@ -38,7 +38,7 @@ lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet
 	mypy
-	shellcheck requirements/*.sh inventory/vault-password-client .ci/run
+	shellcheck requirements/*.sh roles/*/files/*.sh inventory/vault-password-client .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
 	$(PYTHON) -m fleet.lint

@@ -17,6 +17,7 @@ from typing import IO
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from fleet import mitogen, terminal
@@ -86,7 +87,8 @@ def report(outcome: Outcome, extra: dict[str, dict[str, str]] | None = None) -> 
     console = terminal.console()
     console.print(table(outcome.progress, extra))
     for host, layer, cell in outcome.progress.failures():
-        console.print(f"[red]{cell.state}[/] {host}, {layer}: {cell.task}: {cell.message.strip()}", highlight=False)
+        words = escape(f"{host}, {layer}: {cell.task}: {cell.message.strip()}")
+        console.print(f"[red]{cell.state}[/] {words}", highlight=False)
     if outcome.status != 0 and not outcome.progress.failures():
         console.print(_last_words(outcome.log), highlight=False, markup=False)
     console.print(f"log: {outcome.log.relative_to(PROJECT)}", highlight=False)
@@ -140,7 +142,7 @@ def _went_wrong(progress: Progress, layer: str) -> bool:
 def _styled(cell: Cell | None) -> str:
     if cell is None:
         return "[dim]-[/]"
-    return f"[{COLOURS.get(cell.state, 'dim')}]{cell.text()}[/]"
+    return f"[{COLOURS.get(cell.state, 'dim')}]{escape(cell.text())}[/]"
 
 
 class _Show:
@@ -154,7 +156,7 @@ class _Show:
             self._live.update(table(self._progress))
         elif not self._silent:
             for host, layer, cell in finished:
-                self._console.print(f"{host:<12} {layer:<12} {cell.text()}", highlight=False)
+                self._console.print(f"{host:<12} {layer:<12} {cell.text()}", highlight=False, markup=False)
 
 
 @contextmanager

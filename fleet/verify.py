@@ -128,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(table(checks))
     for check in checks:
         if check.state != "passed":
-            console.print(f"{check.state} {check.host}, {check.role}: {check.name}: {check.message}", highlight=False)
+            words = f"{check.state} {check.host}, {check.role}: {check.name}: {check.message}"
+            console.print(words, highlight=False, markup=False)
     failed = any(check.state == "failed" for check in checks)
     print(f"{summary(checks)} in {time.monotonic() - began:.0f} s")
     if failed:

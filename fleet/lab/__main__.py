@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+from docker.errors import DockerException
+
 from fleet import playbook, verify
 from fleet.bench import report
 from fleet.errors import UserError
@@ -29,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lab: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("lab: interrupted; run it again to go on, or `make lab-down` to remove it", file=sys.stderr)
+    except DockerException as error:
+        print(f"lab: the container engine refuses: {error}", file=sys.stderr)
     except subprocess.CalledProcessError as error:
         print(f"lab: `{' '.join(error.cmd)}` failed with status {error.returncode}", file=sys.stderr)
     return 1
@@ -40,17 +44,18 @@ def up(options: argparse.Namespace) -> int:
     create(options)
     limit = ",".join(hosts.select(options.hosts))
     site = playbook.run_playbook("playbooks/site.yml", LAB_INVENTORY, ["--limit", limit], verbose=options.verbose)
+    checks: list[verify.Check] = []
     if site.status == 0:
-        if "station" in limit.split(","):
-            sample_data.load(_say)
         _say("checking the hosts ...")
-    checks = verify.run(LAB_INVENTORY, limit, verbose=options.verbose) if site.status == 0 else []
+        checks = verify.run(LAB_INVENTORY, limit, verbose=options.verbose)
     status.record(site.progress, verify.by_host(checks))
     playbook.report(site, {"verify": verify.by_host(checks)})
     failed = [check for check in checks if check.state == "failed"]
     for check in failed:
         _say(f"failed: {check.host}, {check.role}: {check.name}: {check.message}")
     good = site.status == 0 and not failed
+    if good and "station" in limit.split(","):
+        sample_data.load(_say)
     if good:
         seconds = time.monotonic() - began
         if not options.hosts:
@@ -64,6 +69,7 @@ def up(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Print how the lab's hosts are now, beside what the last run of site.yml and of the checks said."""
+    engine.require_root()
     return status.show(options.hosts)
 
 
@@ -76,7 +82,8 @@ def create(options: argparse.Namespace) -> int:
     client = engine.start()
     _say(f"container engine  {client.version()['Version']}")
     secrets.make_vault()
-    secrets.write_local_values(image.find_mirrors("Ubuntu" if options.image.startswith("ubuntu") else "Debian"))
+    ubuntu = options.image.startswith("ubuntu")
+    secrets.write_local_values(image.NO_MIRRORS if ubuntu else image.find_mirrors("Debian"))
     key = secrets.make_ssh_key()
     tag = image.provide(client, options.image)
     _say(f"base image        {options.image}")
@@ -86,13 +93,14 @@ def create(options: argparse.Namespace) -> int:
 
 def destroy(options: argparse.Namespace) -> int:
     """Remove hosts; without names remove everything the lab made, and stop the engine if the lab started it."""
+    engine.require_root()
     engine.refuse_foreign_lab()
     try:
         client = engine.connect()
     except UserError:
         client = None
     if client is not None:
-        selected = options.hosts or list(hosts.running(client))
+        selected = options.hosts or list(hosts.existing(client))
         removed = hosts.destroy(client, selected)
         _say(f"removed {', '.join(removed)}" if removed else "no hosts to remove")
     if not options.hosts:

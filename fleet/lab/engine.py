@@ -55,8 +55,7 @@ def start() -> docker.DockerClient:
     if _answering(str(SOCKET)) is None and _answering(None) is None:
         require_root()
         install_packages()
-        if _answering(None) is None:  # on a machine that runs systemd the package starts its own service
-            _start_daemon()
+        _start_daemon()
     return connect()
 
 
@@ -115,6 +114,9 @@ def install_packages() -> None:
         if done.returncode != 0:
             reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
             raise UserError(f"cannot install {', '.join(PACKAGES)}: {' '.join(reason)} (is the network up?)")
+    if Path("/run/systemd/system").exists():
+        # The package starts a service of its own, which nobody asked for and `make lab-down` would leave behind.
+        subprocess.run(["systemctl", "disable", "--quiet", "--now", "docker.service", "docker.socket"], check=True)
 
 
 def _answering(socket: str | None) -> docker.DockerClient | None:

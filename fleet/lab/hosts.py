@@ -112,14 +112,14 @@ def destroy(client: docker.DockerClient, names: Iterable[str]) -> list[str]:
         if container is not None:
             container.remove(force=True, v=True)
             removed.append(name)
-    if not running(client):
+    if not existing(client):
         with contextlib.suppress(NotFound):
             client.networks.get(NETWORK).remove()
     return removed
 
 
-def running(client: docker.DockerClient) -> dict[str, Container]:
-    """Return the lab's containers by host name."""
+def existing(client: docker.DockerClient) -> dict[str, Container]:
+    """Return the lab's containers by host name, stopped ones too."""
     found = client.containers.list(all=True, filters={"label": LABEL})
     return {container.labels[LABEL]: container for container in found}
 
@@ -128,7 +128,9 @@ def write_ssh_files(client: docker.DockerClient, key: Path) -> None:
     """Write known_hosts and ssh_config for the hosts that run; keys are read through the engine, not the network."""
     known, config = [], []
     addresses = planned()
-    for name, container in running(client).items():
+    for name, container in existing(client).items():
+        if container.status != "running":
+            continue
         host_key = _execute(container, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[:2]
         known.append(f"{addresses[name]} {' '.join(host_key)}\n")
         config.append(f"Host {name}\n  HostName {addresses[name]}\n")
@@ -161,7 +163,7 @@ def _route_into_subnet() -> str | None:
 
 
 def _container(client: docker.DockerClient, name: str) -> Container | None:
-    return running(client).get(name)
+    return existing(client).get(name)
 
 
 def _run(client: docker.DockerClient, image: str, name: str, address: str) -> Container:

@@ -46,6 +46,9 @@ class Mirrors:
     security: str
 
 
+NO_MIRRORS = Mirrors(main="", security="")  # for images that keep the sources they come with
+
+
 def find_mirrors(distribution: str) -> Mirrors:
     """Read the archive's addresses from this machine's apt sources.
 
@@ -99,7 +102,7 @@ def is_cached(name: str) -> bool:
 
 
 def _recipe(name: str) -> str:
-    return hashlib.sha256(" ".join((name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
+    return hashlib.sha256(" ".join(("mmdebstrap", name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
 
 
 def _archive(suite: str, recipe: str) -> Path:
@@ -118,7 +121,7 @@ def _bootstrap(suite: str, recipe: str) -> Path:
     partial = archive.with_suffix(".partial.tar")
     command = [
         "mmdebstrap",
-        "--variant=minbase",
+        *OPTIONS,
         f"--include={','.join(PACKAGES)}",
         suite,
         str(partial),

@@ -30,7 +30,7 @@ def record(progress: Progress, checks: dict[str, str]) -> None:
 def show(names: Sequence[str]) -> int:
     """Print hosts x layers of the last run beside what each host's systemd says now; 0 if all is well."""
     selected, client = hosts.select(names), engine.connect()
-    containers = hosts.running(client)
+    containers = hosts.existing(client)
     state = json.loads(RECORD.read_text()) if RECORD.exists() else {"layers": [], "cells": {}, "verify": {}}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("host", "address", "now", *state["layers"], "verify"):

@@ -93,7 +93,7 @@ import socket  # noqa: E402
 import subprocess  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterable, Mapping, Sequence  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
+from dataclasses import dataclass, field, replace  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
@@ -165,11 +165,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Files:
-    """Checksums of the input files, and the time of the newest change among them."""
+    """Checksums of the input files, the time of the newest change among them, and the start that read them."""
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     reload_inputs: Mapping[str, str] = field(default_factory=dict)
     newest: float = 0.0
+    invocation: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,9 @@ def _decide_run(unit: Unit, recorded: Files | None, current: Files) -> tuple[lis
     restart = changed_paths(recorded.inputs, current.inputs)
     if restart:
         return ["restart"], [f"{path}: {word}" for path, word in restart.items()]
+    if recorded.invocation not in {"", unit.invocation} and not _read_them_all(unit, current):
+        # The files are as recorded again, but somebody restarted the unit while they were not.
+        return ["restart"], ["it was started by somebody else, before the last change of its inputs"]
     reload = changed_paths(recorded.reload_inputs, current.reload_inputs)
     if not reload:
         return [], []
@@ -346,7 +350,9 @@ def read_record(path: Path) -> Files | None:
     """Read what was recorded at the last successful start; an unreadable record counts as none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Files(inputs=dict(data["inputs"]), reload_inputs=dict(data["reload_inputs"]))
+        return Files(
+            inputs=dict(data["inputs"]), reload_inputs=dict(data["reload_inputs"]), invocation=str(data["invocation"])
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -357,7 +363,11 @@ def write_record(path: Path, files: Files | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data = {"inputs": dict(files.inputs), "reload_inputs": dict(files.reload_inputs)}
+    data = {
+        "inputs": dict(files.inputs),
+        "reload_inputs": dict(files.reload_inputs),
+        "invocation": files.invocation,
+    }
     text = json.dumps(data, indent=1, sort_keys=True)
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
@@ -577,7 +587,7 @@ def apply(systemd: Systemd, plan: Plan, files: Files, record: Path, options: Map
         return False
     systemd.wait(options["ready"], ready_timeout, fresh, unit.invocation)
     if plan.actions:
-        write_record(record, files)
+        write_record(record, replace(files, invocation=unit.invocation))
     return True
 
 

@@ -25,6 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fleet")
     group.addoption("--inventory", default="inventory/lab", help="inventory folder (default: the lab)")
     group.addoption("--limit", default="all", help="hosts or groups to test, as in ansible-playbook --limit")
+    group.addoption("--disruptive", action="store_true", help="also kill services, on hosts that are not of the lab")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "disruptive: kills a service or raises an alarm; the lab's hosts only")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of roles that no chosen host has."""
+    role = collection_path.stem.removeprefix("test_")
+    if not collection_path.name.startswith("test_") or role not in _chosen(config)[0].project.role_names:
+        return None
+    return None if _hosts_with(role, config) else True
 
 
 @cache
@@ -57,23 +70,35 @@ def _connection(fleet: Fleet, name: str) -> Host:
     return connection
 
 
+def _chosen(config: pytest.Config) -> tuple[Fleet, frozenset[str]]:
+    fleet = _fleet(Path(config.getoption("inventory")))
+    return fleet, frozenset(hosts_matching(config.getoption("limit"), fleet.members))
+
+
+def _hosts_with(role: str, config: pytest.Config) -> list[str]:
+    fleet, chosen = _chosen(config)
+    return [name for name in fleet.hosts if name in chosen and role in fleet.roles(name)]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "_name" not in metafunc.fixturenames:
         return
-    inventory, limit = metafunc.config.getoption("inventory"), metafunc.config.getoption("limit")
-    fleet = _fleet(Path(inventory))
     role = Path(metafunc.module.__file__).stem.removeprefix("test_")
-    if role not in fleet.project.role_names:
+    if role not in _chosen(metafunc.config)[0].project.role_names:
         raise pytest.UsageError(
             f"tests/host/test_{role}.py: there is no role {role}; name the file for the role it proves"
         )
-    chosen = hosts_matching(limit, fleet.members)
-    names = [name for name in fleet.hosts if name in chosen and role in fleet.roles(name)]
-    if not names:
-        raise pytest.UsageError(
-            f"tests/host/test_{role}.py: no host of {inventory} within --limit {limit} has the role {role}"
-        )
-    metafunc.parametrize("_name", names, scope="session")
+    metafunc.parametrize("_name", _hosts_with(role, metafunc.config), scope="session")
+
+
+@pytest.fixture(autouse=True)
+def _spare_hosts_in_use(request: pytest.FixtureRequest) -> None:
+    """Skip what disturbs a host, unless it is one of the lab or --disruptive says that nobody trades on it now."""
+    if request.node.get_closest_marker("disruptive") is None or request.config.getoption("disruptive"):
+        return
+    name = str(request.getfixturevalue("_name"))
+    if "lab" not in _chosen(request.config)[0].groups(name):
+        pytest.skip("it would disturb a host in use: run pytest with --disruptive in a maintenance window")
 
 
 @pytest.fixture(scope="session")

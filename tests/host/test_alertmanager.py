@@ -41,11 +41,13 @@ def alerts(host, settings):
     send(posted, minutes=-1)
 
 
+@pytest.mark.disruptive
 def test_a_posted_alert_is_shown(alerts):
     seen = alerts({"alertname": "StationTest", "instance": "station-test", "severity": "warning"})
     assert seen["StationTest"]["status"]["state"] == "active"
 
 
+@pytest.mark.disruptive
 def test_a_host_that_is_down_inhibits_its_other_alerts(alerts):
     seen = alerts(
         {"alertname": "HostDown", "instance": "station-test", "severity": "critical"},

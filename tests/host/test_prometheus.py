@@ -143,10 +143,11 @@ def test_it_listens_on_its_address_and_no_other(host, settings):
 
 
 def test_it_keeps_samples_as_long_and_as_many_as_declared(host, settings):
-    status = api(host, settings, "status/runtimeinfo")["storageRetention"]
-    assert "or" in status
     flags = api(host, settings, "status/flags")
-    assert flags["storage.tsdb.retention.size"].removesuffix("iB").rstrip("B") in settings["prometheus_retention_size"]
+    # Prometheus spells units its own way: 1GB as 1GiB, 30d as 30d or 4w2d.
+    assert flags["storage.tsdb.retention.size"].replace("iB", "B") == settings["prometheus_retention_size"]
+    words = host.check_output("systemctl show --property=ExecStart %s", UNIT)
+    assert f"--storage.tsdb.retention.time={settings['prometheus_retention_time']} " in words
     assert flags["storage.tsdb.path"] == settings["prometheus_data_directory"]
 
 

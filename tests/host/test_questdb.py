@@ -176,6 +176,7 @@ def test_a_row_that_is_sent_twice_is_one_row(database, scratch):
     assert database.sql(f"SELECT seq, count() FROM {scratch} ORDER BY seq") == [[1, 1], [2, 1]]
 
 
+@pytest.mark.disruptive
 def test_a_committed_row_survives_a_killed_server(host, database, settings, scratch, pid):
     assert database.write(f'{scratch},chain_id=a seq=7i,note="kept" 1700000000000001\n')[0] == 204
     host.check_output(f"kill -KILL {pid}")

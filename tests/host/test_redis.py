@@ -141,6 +141,7 @@ def test_oversight_reads_every_stream(speak: Speak, suffix: str) -> None:
     assert "close" in speak("oversight", f"XRANGE md:{suffix} - +")[0]
 
 
+@pytest.mark.disruptive
 @pytest.mark.parametrize("user", USERS)
 def test_a_forbidden_command_is_denied_to_all_but_the_admin(speak: Speak, user: str) -> None:
     replies = speak(user, *DANGEROUS)
@@ -224,6 +225,7 @@ def test_main_thread_and_background_threads_stay_on_their_cpus(host: Host, setti
     assert background == {wanted["background"]}
 
 
+@pytest.mark.disruptive
 @pytest.mark.parametrize(
     "blow",
     [f"systemctl kill --signal=KILL --kill-whom=main {UNIT}", f"systemctl restart {UNIT}"],

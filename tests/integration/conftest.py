@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,17 @@ class PlayResult:
     out: str
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _plain_ansible() -> Iterator[None]:
+    """Run every test with the project's settings only: what started pytest may force colours or a strategy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
+            patch.delenv(name)
+        patch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
+        patch.setenv("ANSIBLE_NOCOLOR", "1")
+        yield
+
+
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., PlayResult]:
     """Return `play(role, host, check=False, **extra_vars)`, which applies one role to one host of the lab."""
@@ -38,14 +49,7 @@ def play(tmp_path: Path) -> Callable[..., PlayResult]:
         command = [str(VENV_BIN / "ansible-playbook"), "-i", str(LAB_INVENTORY), str(playbook)]
         command += ["--extra-vars", json.dumps(extra_vars)] if extra_vars else []
         command += ["--check", "--diff"] if check else []
-        environment = (
-            os.environ
-            | mitogen.variables()
-            | {
-                "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
-                "ANSIBLE_NOCOLOR": "1",
-            }
-        )
+        environment = os.environ | mitogen.variables()
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         return PlayResult(done.returncode, done.stdout + done.stderr)
 

@@ -13,7 +13,7 @@ from fleet.paths import LAB_INVENTORY, PROJECT, VENV_BIN
 
 @pytest.fixture
 def laptop_down() -> Iterator[None]:
-    container = hosts.running(engine.connect())["laptop"]
+    container = hosts.existing(engine.connect())["laptop"]
     container.pause()
     try:
         yield

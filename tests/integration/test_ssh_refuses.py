@@ -2,7 +2,6 @@
 """No change of the SSH configuration locks its administrator out: refused when foreseen, rolled back when not."""
 
 import json
-import os
 import subprocess
 import time
 
@@ -32,9 +31,7 @@ def stage(content, seconds) -> None:
     """Stage a change and go no further, as a run that is killed at this point does."""
     arguments = {"path": DROP_IN, "content": content, "rollback_timeout": seconds}
     words = [str(VENV_BIN / "ansible"), "-i", str(LAB_INVENTORY), HOST, "--become", "-m", "ssh_guarded_config"]
-    password = os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE", str(LAB_INVENTORY / ".vault-password"))
-    environment = os.environ | {"ANSIBLE_VAULT_PASSWORD_FILE": password}
-    subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, env=environment, capture_output=True, check=True)
+    subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, capture_output=True, check=True)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fleet.progress import Progress
 FAILED = [
     {"event": "play", "play": "Base", "hosts": ["vps", "laptop"], "at": 0.0},
     {"event": "ok", "host": "laptop", "task": "Install", "at": 2.0, "changed": True, "message": ""},
-    {"event": "failed", "host": "vps", "task": "Install", "at": 2.0, "changed": False, "message": "disk full\n"},
+    {"event": "failed", "host": "vps", "task": "Install", "at": 2.0, "changed": False, "message": "disk full [/srv/x]\n"},
     {"event": "stats", "hosts": {}, "at": 3.0},
 ]
 
@@ -49,4 +49,4 @@ def test_a_failure_is_one_line_with_host_layer_task_and_message(log: Path, capsy
     assert lines[0].split() == ["host", "base"]
     assert lines[1].split(maxsplit=1) == ["vps", "failed"]
     assert lines[2].split(maxsplit=1) == ["laptop", "ok 2 s, 1 changed"]
-    assert lines[3:] == ["failed vps, base: Install: disk full", "log: site.log"]
+    assert lines[3:] == ["failed vps, base: Install: disk full [/srv/x]", "log: site.log"]

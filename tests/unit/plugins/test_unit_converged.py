@@ -29,6 +29,15 @@ def test_a_unit_that_runs_with_what_is_recorded_is_left_alone():
     assert plan() == uc.Plan()
 
 
+def test_a_unit_that_somebody_restarted_while_a_file_was_other_reads_the_file_again():
+    recorded = replace(FILES, invocation="ours")
+    theirs = replace(UP, invocation="theirs", started_at=150.0)
+    mended = replace(FILES, newest=160.0)  # the same contents as recorded, written after their start
+    assert plan(theirs, recorded=recorded, current=mended).actions == ("restart",)
+    assert plan(replace(theirs, started_at=170.0), recorded=recorded, current=mended) == uc.Plan()
+    assert plan(replace(theirs, invocation="ours"), recorded=recorded, current=mended) == uc.Plan()
+
+
 def test_a_changed_input_restarts_and_names_the_file():
     assert plan(current=OTHER) == uc.Plan(("restart",), ("/etc/x: changed",))
 
