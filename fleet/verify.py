@@ -65,14 +65,15 @@ def parse(report: str, hosts: Iterable[str]) -> list[Check]:
     """Read a JUnit report into checks.
 
     Args:
-        report: the report's text; a test's name ends in brackets that begin with the host's name.
+        report: the report's text; a test's name ends in brackets, where the host is one of the words.
         hosts: names of the inventory's hosts.
     """
     longest_first = sorted(hosts, key=len, reverse=True)
     checks = []
     for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
         name, _, rest = case.get("name", "").partition("[")
-        host = next((known for known in longest_first if rest.startswith(known)), "-")
+        words = f"-{rest.removesuffix(']')}-"
+        host = next((known for known in longest_first if f"-{known}-" in words), "-")
         role = case.get("classname", "").rpartition(".")[2].removeprefix("test_")
         state, message = "passed", ""
         for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):

@@ -23,7 +23,12 @@ def record(progress: Progress, checks: dict[str, str]) -> None:
     cells: dict[str, dict[str, object]] = {host: {} for host in progress.hosts}
     for (host, layer), cell in progress.cells.items():
         cells[host][layer] = asdict(cell)
-    state = {"at": time.time(), "layers": progress.layers, "cells": cells, "verify": checks}
+    state = {
+        "at": time.time(),
+        "layers": [layer for layer in progress.layers if layer != "preflight"],
+        "cells": cells,
+        "verify": checks,
+    }
     RECORD.write_text(json.dumps(state, indent=1))
 
 

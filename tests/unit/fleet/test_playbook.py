@@ -13,7 +13,14 @@ from fleet.progress import Progress
 FAILED = [
     {"event": "play", "play": "Base", "hosts": ["vps", "laptop"], "at": 0.0},
     {"event": "ok", "host": "laptop", "task": "Install", "at": 2.0, "changed": True, "message": ""},
-    {"event": "failed", "host": "vps", "task": "Install", "at": 2.0, "changed": False, "message": "disk full [/srv/x]\n"},
+    {
+        "event": "failed",
+        "host": "vps",
+        "task": "Install",
+        "at": 2.0,
+        "changed": False,
+        "message": "disk full [/srv/x]\n",
+    },
     {"event": "stats", "hosts": {}, "at": 3.0},
 ]
 
