@@ -259,12 +259,12 @@ def _decide_run(unit: Unit, recorded: Files | None, current: Files) -> tuple[lis
         if _read_them_all(unit, current):
             return ["record"], ["it started after the last change of its inputs"]
         return ["restart"], ["it is unknown what the running process read"]
-    restart = changed_paths(recorded.inputs, current.inputs)
-    if restart:
-        return ["restart"], [f"{path}: {word}" for path, word in restart.items()]
-    if recorded.invocation not in {"", unit.invocation} and not _read_them_all(unit, current):
+    restart = [f"{path}: {word}" for path, word in changed_paths(recorded.inputs, current.inputs).items()]
+    if not restart and recorded.invocation not in {"", unit.invocation} and not _read_them_all(unit, current):
         # The files are as recorded again, but somebody restarted the unit while they were not.
-        return ["restart"], ["it was started by somebody else, before the last change of its inputs"]
+        restart = ["it was started by somebody else, before the last change of its inputs"]
+    if restart:
+        return ["restart"], restart
     reload = changed_paths(recorded.reload_inputs, current.reload_inputs)
     if not reload:
         return [], []
