@@ -26,6 +26,12 @@ def on_host(command: str) -> str:
 
 
 @pytest.fixture(autouse=True)
+def _one_line_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible prints a failed task's result as JSON on the line that begins with `fatal:`."""
+    monkeypatch.setenv("ANSIBLE_CALLBACK_RESULT_FORMAT", "json")
+
+
+@pytest.fixture(autouse=True)
 def the_old_server_is_untouched() -> Iterator[None]:
     before = on_host(STATE)
     assert "answers" in before, "these tests need a running bus: playbooks/data.yml first"
