@@ -19,7 +19,7 @@ from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 
 FIRST, AGAIN = "make lab, image not built yet", "make lab, image cached"
 GOALS = {FIRST: 900, AGAIN: 360}  # seconds
-FREE_GIB = 6  # six hosts with their packages and databases, measured: 4.1 GiB
+FREE_GIB = 6  # an estimate for six hosts with their packages and databases
 
 
 def main(arguments: list[str] | None = None) -> int:
