@@ -5,6 +5,9 @@ SHELL := /bin/bash
 INVENTORY ?= inventory/lab
 PYTHON := .venv/bin/python
 PLAY = $(PYTHON) -m fleet.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+# An exported SECONDS is the shell's own clock, not the user's word.
+LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
+  $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 ##@ Try it
@@ -17,7 +20,7 @@ lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only thes
 	@$(PYTHON) -m fleet.lab destroy
 
 ##@ Use it
-.PHONY: check-inventory check site verify
+.PHONY: check-inventory check site verify drift latency
 check-inventory: setup ## find mistakes in an inventory before any host is touched
 	@$(PYTHON) -m fleet.inventory $(INVENTORY)
 check: setup ## dry run: what site would change, as a diff
@@ -27,8 +30,13 @@ site: setup ## bring every host to its declared state
 verify: setup ## prove the state on the real hosts
 	@$(PYTHON) -m fleet.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 
+drift: setup ## say which hosts are not as declared, a pending reboot included
+	@$(PLAY) playbooks/site.yml --check --expect-no-change
+latency: setup ## measure a host's latency against its own baseline (LIMIT=host  PEER=host  SECONDS=n  SET_BASELINE=1  FORCE=1)
+	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
+
 ##@ Work on it
-.PHONY: setup lock lint unit fleet test bench-site docs
+.PHONY: setup lock lint unit fleet test-kernel test bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -38,7 +46,7 @@ lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet
 	mypy
-	shellcheck requirements/*.sh roles/*/files/*.sh inventory/vault-password-client .ci/run
+	shellcheck requirements/*.sh roles/*/files/*.sh fleet/vm/install.sh inventory/vault-password-client .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
 	$(PYTHON) -m fleet.lint
@@ -48,7 +56,9 @@ unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
 fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
-test: lint unit fleet ## everything CI runs
+test-kernel: setup ## Molecule: a virtual machine with its own kernel and GRUB, changed, rebooted, proven, stranded, rescued
+	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel
+test: lint unit fleet test-kernel ## everything CI runs
 	@echo "all tests passed"
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m fleet.bench.site

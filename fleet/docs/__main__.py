@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from fleet.docs import coverage, hosts, variables
+from fleet.docs import coverage, hosts, kernel, variables
 from fleet.errors import UserError
 from fleet.inventory.model import Fleet
 from fleet.paths import INVENTORIES, PROJECT
@@ -32,6 +32,7 @@ def pages(project: Path) -> dict[Path, str]:
     return {
         reference / "variables.md": variables.page(fleet.project),
         reference / "hosts.md": hosts.page(fleet),
+        reference / "kernel.md": kernel.page(fleet),
         reference / "coverage.md": coverage.page(stated, variables.in_order(fleet.project), counted),
     }
 

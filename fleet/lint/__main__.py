@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fleet.lint import repository, roles, tasks
+from fleet.lint import owners, repository, roles, tasks
 from fleet.paths import PROJECT
 
 
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Return 1 when a rule is broken, else 0."""
     words = sys.argv[1:] if arguments is None else arguments
     project = Path(words[0]) if words else PROJECT
-    findings = sorted(finding for module in (roles, tasks, repository) for finding in module.check(project))
+    findings = sorted(finding for module in (roles, tasks, owners, repository) for finding in module.check(project))
     for finding in findings:
         print(finding)
     count = len(list((project / "roles").glob("*/")))

@@ -39,14 +39,20 @@ def _plain_ansible() -> Iterator[None]:
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Callable[..., PlayResult]:
-    """Return `play(role, host, check=False, **extra_vars)`, which applies one role to one host of the lab."""
+def inventory() -> Path:
+    """Return the inventory that the plays use; a folder of tests may have another one."""
+    return LAB_INVENTORY
+
+
+@pytest.fixture
+def play(tmp_path: Path, inventory: Path) -> Callable[..., PlayResult]:
+    """Return `play(role, host, check=False, **extra_vars)`, which applies one role to one host."""
 
     def run(role: str, host: str, check: bool = False, **extra_vars: Any) -> PlayResult:
         playbook = tmp_path / f"{role}.yml"
         content = {"name": f"Apply {role}", "hosts": host, "become": True, "gather_subset": FACTS, "roles": [role]}
         playbook.write_text(yaml.safe_dump([content], sort_keys=False))
-        command = [str(VENV_BIN / "ansible-playbook"), "-i", str(LAB_INVENTORY), str(playbook)]
+        command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)]
         command += ["--extra-vars", json.dumps(extra_vars)] if extra_vars else []
         command += ["--check", "--diff"] if check else []
         environment = os.environ | mitogen.variables()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fleet.inventory.checks import addresses, cpu_lists, groups, names, owners, values, vault
+from fleet.inventory.checks import addresses, cpu_isolation, cpu_lists, groups, names, owners, values, vault
 from fleet.inventory.model import Fleet
 from fleet.inventory.problems import Problem, merged
 
-CHECKS = (names, values, cpu_lists, owners, groups, addresses, vault)
+CHECKS = (names, values, cpu_lists, cpu_isolation, owners, groups, addresses, vault)
 
 
 def problems(fleet: Fleet) -> list[Problem]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.inventory.kernel_line import POLICY as KERNEL_POLICY
+from fleet.inventory.kernel_line import name_of
 from fleet.inventory.model import Fleet
 from fleet.inventory.problems import Place, Problem
 from fleet.inventory.reading import place_of
@@ -52,12 +54,10 @@ def _sysctl(fleet: Fleet, host: str) -> Iterator[Claim]:
 
 
 def _kernel_arguments(fleet: Fleet, host: str) -> Iterator[Claim]:
-    for key in _options(fleet, host, "_kernel_arguments"):
+    for key in (KERNEL_POLICY, *_options(fleet, host, "_kernel_arguments")):
         value = _value(fleet, host, key)
         for argument in value if isinstance(value, (list, tuple)) else ():
-            # The kernel takes - and _ in a parameter's name for the same (kernel-parameters.txt).
-            name = str(argument).partition("=")[0].replace("-", "_")
-            yield name, key, place_of(argument) or fleet.place(host, key)
+            yield name_of(argument), key, place_of(argument) or fleet.place(host, key)
 
 
 def _ports(fleet: Fleet, host: str) -> Iterator[Claim]:

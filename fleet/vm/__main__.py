@@ -1,0 +1,37 @@
+"""Command line of the virtual machine, for the Molecule scenario `kernel`: `python -m fleet.vm create|destroy`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fleet.errors import UserError
+from fleet.paths import PROJECT
+from fleet.vm import machine
+
+# The port stands in inventory/vm/hosts.yml too.
+MACHINE = machine.Machine(PROJECT / ".vm", port=2210)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit status; an error the user can mend is one line."""
+    parser = argparse.ArgumentParser(prog="python -m fleet.vm", description=__doc__)
+    parser.add_argument("verb", choices=["create", "destroy"], help="boot the machine, or switch it off and remove it")
+    options = parser.parse_args(arguments)
+    try:
+        if options.verb == "create":
+            machine.create(MACHINE, lambda line: print(line, flush=True))
+        else:
+            machine.destroy(MACHINE)
+            print("the virtual machine is gone; its installed image stays cached in build/vm")
+    except UserError as error:
+        print(f"vm: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("vm: interrupted; run it again to go on, or `python -m fleet.vm destroy`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

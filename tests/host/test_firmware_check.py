@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of the firmware says what the host's own files say, judges what the inventory wants, and was only read."""
+
+import json
+import re
+
+import pytest
+
+from fleet.firmware import LINKS
+from fleet.paths import PROJECT
+from plugins.filter.firmware_report import firmware_report
+
+READER = PROJECT / "plugins/modules/firmware_facts.py"
+# The module's reading part needs nothing of Ansible: this stands in for it and prints what was read.
+ALONE = """
+import json, sys, types
+for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["ansible.module_utils.basic"].AnsibleModule = None
+module = types.ModuleType("firmware_facts")
+sys.modules["firmware_facts"] = module
+exec({source!r}, module.__dict__)
+print(json.dumps(module.gather(module.Path("/"), {slots!r})))
+"""
+# Everything the service manager can make read-only is: a reader that wrote anything would fail in it.
+SEALED = (
+    "systemd-run --quiet --wait --pipe --property=ProtectSystem=strict --property=ProtectHome=read-only "
+    "--property=ProtectKernelTunables=yes --property=ReadOnlyPaths=/ --property=PrivateNetwork=yes python3 -c %s"
+)
+
+
+@pytest.fixture(scope="module")
+def name(settings):
+    return settings["inventory_hostname"]
+
+
+@pytest.fixture(scope="module")
+def report(name):
+    file = PROJECT / "build/firmware" / f"{name}.json"
+    assert file.exists(), f"{file} is missing: apply the role firmware_check first"
+    return json.loads(file.read_text())
+
+
+@pytest.fixture(scope="module")
+def found(report):
+    return {row["item"]: row["found"] for row in report["items"]}
+
+
+@pytest.fixture(scope="module")
+def wanted(settings):
+    return settings["firmware_check_wanted"]
+
+
+@pytest.fixture(scope="module")
+def bare(host):
+    """Return whether the host is a machine of its own: elsewhere only Secure Boot is judged."""
+    return host.run("systemd-detect-virt --quiet").rc != 0
+
+
+def content(host, path: str) -> str | None:
+    read = host.run("cat %s", path)
+    return read.stdout.strip() if read.rc == 0 else None
+
+
+def slots(settings, wanted) -> list[str]:
+    hardware = settings["hardware"]
+    named = [one.get("pci_slot") for kind in ("gpus", "nics") for one in hardware.get(kind) or ()]
+    return [slot for slot in [*named, *(slot for item in LINKS for slot in wanted.get(item) or ())] if slot]
+
+
+def test_the_report_is_what_a_second_reading_without_any_right_to_write_gives(host, settings, wanted, name, report):
+    source = ALONE.format(source=READER.read_text(), slots=slots(settings, wanted))
+    facts = json.loads(host.check_output(SEALED, source))
+    again = firmware_report(facts, wanted, settings["hardware"], settings["firmware_check_menu_paths"], name)
+    assert json.loads(again["json"]) == report
+    assert (PROJECT / "build/firmware" / f"{name}.md").read_text() == again["markdown"]
+
+
+def test_every_setting_that_the_inventory_wants_has_a_verdict_and_no_other(wanted, report):
+    judged = {row["item"].split(" (")[0] for row in report["items"] if row["verdict"] != "information"}
+    named = {item for item in wanted if item not in LINKS}
+    assert judged == named | {f"{item} {slot}" for item in LINKS for slot in wanted.get(item) or ()}
+    assert all(row["wanted"] for row in report["items"] if row["verdict"] != "information")
+
+
+def test_every_wrong_setting_says_where_to_change_it_and_every_unknown_one_why(report):
+    for row in report["items"]:
+        assert bool(row["change"]) == (row["verdict"] == "wrong"), row
+        assert row["found"].startswith("not known: ") or row["verdict"] != "unknown", row
+
+
+def test_the_counts_are_those_of_the_lines(report):
+    verdicts = [row["verdict"] for row in report["items"]]
+    assert report["counts"] == {verdict: verdicts.count(verdict) for verdict in report["counts"]}
+    assert sum(report["counts"].values()) == len(verdicts) > 0
+
+
+def test_where_the_host_runs_is_what_systemd_says(host, report, bare):
+    container = host.run("systemd-detect-virt --container --quiet").rc == 0
+    assert report["place"] == ("container" if container else "machine" if bare else "virtual machine")
+
+
+def test_secure_boot_is_what_the_variable_says(host, report, found):
+    if report["place"] == "container":
+        pytest.skip("a container has no firmware")
+    value = host.run("tail -c 1 /sys/firmware/efi/efivars/SecureBoot-* | od -An -tu1").stdout.strip()
+    uefi = host.file("/sys/firmware/efi").exists
+    assert found["secure_boot"].startswith(
+        {"1": "on", "0": "off"}[value] if value else "off" if not uefi else "not known"
+    )
+
+
+def test_threads_policy_and_microcode_are_what_the_kernel_says(host, found, bare):
+    if not bare:
+        assert {found[item] for item in ("smt", "aspm", "microcode_minimum")} <= {
+            "not known: virtual machine: the hypervisor decides what it sees",
+            "not known: container: the firmware is that of the machine underneath",
+        }
+        return
+    control = content(host, "/sys/devices/system/cpu/smt/control")
+    assert found["smt"] == "on" if control == "on" else found["smt"] != "on"
+    policy = re.search(r"\[(\w+)\]", content(host, "/sys/module/pcie_aspm/parameters/policy") or "")
+    assert policy is None or f"policy {policy[1]}" in found["aspm"]
+    revisions = set(re.findall(r"^microcode\s*: (0x\w+)$", content(host, "/proc/cpuinfo") or "", re.MULTILINE))
+    assert revisions
+    assert all(f"{int(revision, 16):#x}" in found["microcode_minimum"] for revision in revisions)
+
+
+def test_the_width_of_every_named_link_is_what_the_device_says(host, settings, wanted, found, bare):
+    for slot in slots(settings, wanted):
+        line = next(text for item, text in found.items() if item.startswith(f"link_width {slot}"))
+        width = content(host, f"/sys/bus/pci/devices/{slot}/current_link_width")
+        seen = bare and width is not None and width not in {"0", "63", "255"}
+        assert line.startswith(f"x{width} of ") if seen else line.startswith("not known: ")
+
+
+def test_the_counts_for_prometheus_stand_where_its_exporter_looks_for_them(host, settings, report):
+    file = host.file(f"{settings['firmware_check_metrics_directory']}/station_firmware.prom")
+    if not file.exists:
+        pytest.skip("the exporter's folder was not there when the role ran")
+    for verdict, count in report["counts"].items():
+        assert f'station_firmware_items{{verdict="{verdict}"}} {count}\n' in file.content_string
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)

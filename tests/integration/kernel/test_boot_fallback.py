@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel line that does not boot, and power that fails at a bad moment, cost a reboot and never the machine."""
+
+import pytest
+
+HOST = "vm-hft"
+# The kernel panics before it has set up its memory: it finds nothing to work with.
+UNBOOTABLE = {"kernel_arguments": ["mem=48M"]}
+# Boots, and changes nothing that anybody notices.
+HARMLESS = {"kernel_arguments": ["nosoftlockup"]}
+
+
+@pytest.fixture
+def proven(on_vm):
+    """Return a function that reads what runs and what GRUB boots by default."""
+    return lambda: on_vm("cat /proc/cmdline; uname -r; cat /etc/default/grub.d/60-station.cfg")
+
+
+def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play, on_vm, proven):
+    before, boot = proven(), on_vm("cat /proc/sys/kernel/random/boot_id")
+    result = play("kernel", HOST, **UNBOOTABLE)
+    said = " ".join(result.out.split())
+    assert result.rc != 0
+    assert "mem=48M" in said
+    assert "did not reach user space" in said
+    assert on_vm("cat /proc/sys/kernel/random/boot_id") != boot
+    assert proven() == before
+    assert on_vm("test ! -e /etc/grub.d/42_station_trial && grub-editenv list").strip() in {"", "next_entry="}
+
+    again = play("kernel", HOST, **UNBOOTABLE)
+    assert again.rc != 0
+    assert "it failed before" in " ".join(again.out.split())
+    assert "changed=0" in play("kernel", HOST).out
+
+
+def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the_next_run(
+    play, on_vm, proven, power_cut
+):
+    before = proven()
+    staged = play("kernel", HOST, kernel_reboot_allowed=False, **HARMLESS)
+    assert "Reboot pending" in staged.out
+    power_cut()
+    assert proven() == before
+    assert "changed=0" in play("kernel", HOST).out.splitlines()[-1] or play("kernel", HOST).rc == 0
+    assert on_vm("test ! -e /etc/grub.d/42_station_trial && echo gone").strip() == "gone"
+    assert "nosoftlockup" not in on_vm("cat /boot/grub/grub.cfg")

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings that cannot be wanted are refused by name, and a strict inventory fails with one line."""
+
+import pytest
+
+HOST = "vm-hft"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"memory_mts": 0}, "firmware_check_wanted.memory_mts of vm-hft is 0: write a number of MT/s"),
+        ({"link_width": {"0000:01:00.0": 3}}, "a link has 1, 2, 4, 8, 12, 16, 32 lanes"),
+        ({"link_width": {"1:0": 1}}, "write PCI address: lanes, such as 0000:01:00.0: 16"),
+        ({"microcode_minimum": "new"}, "write a revision such as 0x43b"),
+        ({"hyperthreading": True}, "firmware_check_wanted.hyperthreading"),
+    ],
+)
+def test_what_cannot_be_wanted_is_refused_before_anything_is_read(play, wanted, words):
+    done = play("firmware_check", HOST, firmware_check_wanted=wanted)
+    assert done.rc != 0
+    assert words in " ".join(done.out.split())
+    assert "Read what the firmware has set" not in done.out
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_wrong_setting_fails_the_play_only_where_the_inventory_is_strict(play, strict):
+    # Whatever the virtual machine's Secure Boot is, one of the two is wrong.
+    runs = [
+        play("firmware_check", HOST, firmware_check_wanted={"secure_boot": wanted}, firmware_check_strict=strict)
+        for wanted in (True, False)
+    ]
+    (wrong,) = (done for done in runs if "secure_boot: wanted" in done.out)
+    (right,) = (done for done in runs if done is not wrong)
+    assert right.rc == 0
+    assert (wrong.rc != 0) is strict
+    assert "Security > Secure Boot" in " ".join(wrong.out.split())

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the role kernel refuses by name, before anything is changed."""
+
+from typing import Any
+
+import pytest
+
+HOST = "vm-hft"
+ALWAYS = [
+    {
+        "days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+        "from": "00:00",
+        "until": "23:59",
+        "timezone": "Etc/UTC",
+    }
+]
+# From midnight to midnight, whatever the minute.
+ALWAYS += [ALWAYS[0] | {"from": "12:00", "until": "11:59"}]
+CPU = {"model": "test", "performance_cpus": "0-3", "threads_per_core": 2, "numa_nodes": ["0-1", "2-3"]}
+
+
+def machine(memory=4, **cpu) -> dict[str, Any]:
+    return {"hardware": {"cpu": CPU | cpu, "memory_gib": memory, "nics": [], "gpus": []}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (machine(performance_cpus="0-7"), "hardware.cpu describes CPUs 0-7, the machine has 0-3"),
+        (machine(efficiency_cpus="2-3", performance_cpus="0-1"), "the machine shows one kind of cores"),
+        (machine(siblings="apart"), "the machine says CPU 0 of it shares a core with 0-1"),
+        (machine(numa_nodes=["0-3"]), "hardware.cpu.numa_nodes[0] is 0-3, the machine says 0-1"),
+        (machine(memory=64), "hardware.memory_gib is 64, the machine has"),
+        ({"kernel_hugepages": [{"size": "2M", "count": 4000}]}, "more than 80 %"),
+        ({"kernel_hugepages": [{"size": "2M", "count": 10, "node": 7}]}, "node 7"),
+        ({"kernel_confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 5 to 120"),
+        ({"kernel_arguments": ["idle=poll"]}, "idle=poll"),
+        ({"kernel_trading_windows": [ALWAYS[0] | {"timezone": "Mars/Olympus"}]}, 'no time zone "Mars/Olympus"'),
+        ({"kernel_version": "1.2.3-none"}, "linux-image-1.2.3-none"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_changes(play, variables, message):
+    result = play("kernel", HOST, **variables)
+    assert result.rc != 0
+    assert message in " ".join(result.out.split())
+    assert "changed=0" in result.out
+
+
+def test_in_market_hours_nothing_is_changed_and_the_window_is_named(play):
+    result = play("kernel", HOST, kernel_trading_windows=ALWAYS, kernel_idle_latency_us=77)
+    assert result.rc != 0
+    assert f"{HOST} is in its trading window" in " ".join(result.out.split())
+    settled = play("kernel", HOST, kernel_trading_windows=ALWAYS)
+    assert settled.rc == 0, settled.out
+    assert "changed=0" in settled.out
+
+
+def test_a_reboot_that_is_not_allowed_is_pending_in_every_run_and_in_a_dry_run(play):
+    wish = {"kernel_arguments": ["nosoftlockup"], "kernel_reboot_allowed": False}
+    try:
+        first = play("kernel", HOST, **wish)
+        assert first.rc == 0, first.out
+        for result in (first, play("kernel", HOST, **wish), play("kernel", HOST, check=True, **wish)):
+            assert "Reboot pending: staged for a trial: arguments nosoftlockup" in result.out
+            assert "kernel_reboot_allowed is false" in " ".join(result.out.split())
+    finally:
+        # Back to the inventory's line, which runs already: no reboot.
+        assert play("kernel", HOST).rc == 0
+    assert "changed=0" in play("kernel", HOST).out

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the role nic refuses, before it changes anything."""
+
+from typing import Any
+
+import pytest
+
+HOST = "vm-hft"
+UPLINK = {"model": "virtio", "driver": "virtio_net", "pci_id": "1af4:1000", "use": "uplink"}
+LAB = {"model": "Intel 82574L", "driver": "e1000e", "pci_id": "8086:10d3", "use": "lab"}
+
+
+def hardware(*nics: dict[str, str]) -> dict[str, Any]:
+    """Return the extra variables of a machine whose ports are these; the role reads nothing else of the hardware."""
+    return {
+        "hardware": {"cpu": {"model": "any"}, "memory_gib": 4, "nics": list(nics)},
+        "nic_uses": {"lab": {"mtu": 1500}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (hardware(LAB | {"pci_id": "8086:1572"}), "Intel 82574L (lab, 8086:1572) is not in this machine; present: "),
+        (hardware(LAB | {"pci_slot": "0000:7f:00.0"}), "Intel 82574L (lab, 0000:7f:00.0) is not in this machine"),
+        (hardware(LAB | {"driver": "igb"}), "wants driver igb, "),
+        (hardware(LAB) | {"nic_uses": {"lab": {"rx_ring": 99999}}}, "offers rx_ring up to "),
+        (hardware(LAB) | {"nic_uses": {"lab": {"channels": 4}}}, "(e1000e) has no channels; it offers "),
+        (hardware(LAB) | {"nic_uses": {"lab": {"ntuple": True}}}, "(e1000e) keeps ntuple at 0, not 1"),
+        (hardware(LAB) | {"nic_uses": {"lab": {"firmware": "999.0"}}}, "wanted 999.0 or later: update the card"),
+        (hardware(LAB) | {"nic_uses": {"lab": {"ring": 4}}}, "ring"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(play, variables, message):
+    result = play("nic", HOST, **variables)
+    assert result.rc != 0
+    assert message in result.out
+    assert "changed=0" in result.out
+
+
+def test_the_ports_that_are_there_are_listed(play):
+    result = play("nic", HOST, **hardware(UPLINK | {"pci_id": "1924:0b03"}))
+    assert "8086:10d3 e1000e" in result.out
+    assert "virtio_net" in result.out
+
+
+def test_a_dry_run_on_a_converged_host_finds_nothing_to_do(play):
+    assert "changed=0" in play("nic", HOST, check=True).out
+
+
+def test_what_a_driver_lacks_is_left_out_when_it_is_optional(play):
+    lab = {"mtu": 1500, "channels": 4, "ntuple": True}
+    dry = play("nic", HOST, check=True, nic_uses={"lab": lab}, nic_optional=["channels", "ntuple"])
+    assert dry.rc == 0

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the role xdp refuses, before it changes anything."""
+
+import pytest
+
+HOST = "vm-hft"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"xdp_user": "root"}, "xdp_user is root, an account with number 0"),
+        ({"xdp_user": "ops"}, "the engine needs a system user of its own"),
+        ({"xdp_services": ["execution"]}, "xdp_services names 'execution': the full name of a service"),
+        ({"xdp_io_uring_gid": 1000}, "xdp_io_uring_gid is 1000: a system group has a number from 100 to 999"),
+        ({"xdp_io_uring_group": "other-uring", "xdp_io_uring_gid": 100}, "which the host's group users has"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(play, variables, message):
+    result = play("xdp", HOST, **variables)
+    assert result.rc != 0
+    assert message in result.out
+    assert "changed=0" in result.out
+
+
+def test_a_dry_run_on_a_converged_host_finds_nothing_to_do(play):
+    assert "changed=0" in play("xdp", HOST, check=True).out
+
+
+def test_a_service_that_leaves_the_list_loses_the_capabilities(play):
+    assert "changed=1" in play("xdp", HOST, xdp_services=["one.service", "two.service"]).out
+    dry = play("xdp", HOST, check=True, xdp_services=["one.service"])
+    assert "/etc/systemd/system/two.service.d/10-xdp.conf" in dry.out
+    assert "changed=1" in play("xdp", HOST, xdp_services=[]).out
+    assert "changed=0" in play("xdp", HOST, xdp_services=[]).out
