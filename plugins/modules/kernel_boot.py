@@ -51,7 +51,7 @@ attributes:
 EXAMPLES = r"""
 - name: Prepare the trial of the line
   kernel_boot:
-    arguments: [isolcpus=managed_irq,domain,2-5, nohz_full=2-5]
+    arguments: ["isolcpus=managed_irq,domain,2-5", nohz_full=2-5]
     flavour: generic
     reboot_allowed: true
 """
