@@ -16,7 +16,6 @@ from pathlib import Path
 from fleet.errors import UserError
 from fleet.vm import disk
 
-FIRMWARE = Path("/usr/share/OVMF")
 # Under emulation the newest features cost time and are the least tried: with `max` units failed at random (QEMU 7.2).
 CPU = "Westmere,+pdpe1gb,+rdtscp,vendor=GenuineIntel"
 BOOT_TIMEOUT = 900  # seconds until ssh answers; about 60 under emulation on an idle machine, more on a busy one
@@ -74,9 +73,20 @@ def create(machine: Machine, say: Callable[[str], None]) -> None:
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "station-vm", "-f", str(machine.key))
         names = ",".join(f"[{address}]:{machine.port}" for address in ADDRESSES)
         machine.known_hosts.write_text(f"{names} {disk.host_key(image)}\n")
-        shutil.copy(FIRMWARE / "OVMF_VARS_4M.fd", machine.folder / "firmware.fd")
-        _run("qemu-img", "create", "-q", "-f", "raw", str(machine.folder / "nvme.raw"), "64M")
-        _run("qemu-img", "create", "-q", "-b", str(image), "-F", "qcow2", "-f", "qcow2", str(machine.overlay))
+        shutil.copy(disk.FIRMWARE / "OVMF_VARS_4M.fd", machine.folder / "firmware.fd")
+        _run(*disk.program("qemu-img"), "create", "-q", "-f", "raw", str(machine.folder / "nvme.raw"), "64M")
+        _run(
+            *disk.program("qemu-img"),
+            "create",
+            "-q",
+            "-b",
+            str(image),
+            "-F",
+            "qcow2",
+            "-f",
+            "qcow2",
+            str(machine.overlay),
+        )
     start(machine)
     began = time.monotonic()
     say(f"booting {machine.folder.name}, console in {machine.console} ...")
@@ -165,7 +175,7 @@ def _command(machine: Machine) -> list[str]:
     for node, cpus in enumerate(("0-1", "2-3")):
         hardware += ["-object", f"memory-backend-ram,id=memory{node},size=2G"]
         hardware += ["-numa", f"node,nodeid={node},memdev=memory{node},cpus={cpus}"]
-    firmware = FIRMWARE / "OVMF_CODE_4M.fd"
+    firmware = disk.FIRMWARE / "OVMF_CODE_4M.fd"
     disks = [
         f"if=pflash,format=raw,readonly=on,file={firmware}",
         f"if=pflash,format=raw,file={machine.folder / 'firmware.fd'}",
@@ -180,9 +190,9 @@ def _command(machine: Machine) -> list[str]:
     credential = base64.b64encode(f"{folder}{entry}{authorised}\n".encode()).decode()
     forwards = "".join(f",hostfwd=tcp:{address}:{machine.port}-:22" for address in ADDRESSES)
     return [
-        "qemu-system-x86_64",
-        # In several threads the emulator may run a half-patched kernel instruction ("Oops: int3"); seen with QEMU 7.2.
-        *("-accel", "kvm" if _virtualises() else "tcg,thread=single"),
+        *disk.program("qemu-system-x86_64"),
+        *("-L", str(disk.EMULATOR_FOLDER / "usr/share/qemu"), "-L", str(disk.EMULATOR_FOLDER / "usr/share/seabios")),
+        *("-accel", "kvm" if _virtualises() else "tcg,thread=multi"),
         *hardware,
         *(word for drive in disks for word in ("-drive", drive)),
         *("-device", "nvme,drive=nvme,serial=station"),
