@@ -58,7 +58,7 @@ fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run,
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
 test-kernel: setup ## Molecule: a virtual machine with its own kernel and GRUB, changed, rebooted, proven, stranded, rescued
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel
-test: lint unit fleet test-kernel ## everything CI runs
+test: lint unit fleet ## everything CI runs
 	@echo "all tests passed"
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m fleet.bench.site

@@ -147,7 +147,7 @@ def test_huge_pages_can_be_mapped_where_they_are_mounted(host, settings):
         assert f"pagesize={size}" in ",".join(mount.options) or f"pagesize={KIB[size] // 1024}M" in mount.options
         code = (
             "import mmap, os, sys; path, size = sys.argv[1], int(sys.argv[2]); "
-            "f = os.open(path, os.O_RDWR | os.O_CREAT, 0o600); os.unlink(path); "
+            "f = os.open(path, os.O_RDWR | os.O_CREAT, 0o600); os.unlink(path); os.ftruncate(f, size); "
             "m = mmap.mmap(f, size); m[0] = 7; print(m[0])"
         )
         path = f"/dev/hugepages{size}/station-test"

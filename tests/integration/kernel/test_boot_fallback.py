@@ -4,8 +4,8 @@
 import pytest
 
 HOST = "vm-hft"
-# The kernel panics before it has set up its memory: it finds nothing to work with.
-UNBOOTABLE = {"kernel_arguments": ["mem=48M"]}
+# Without its initial file system the kernel finds no disk, and panics.
+UNBOOTABLE = {"kernel_arguments": ["rdinit=/nowhere"]}
 # Boots, and changes nothing that anybody notices.
 HARMLESS = {"kernel_arguments": ["nosoftlockup"]}
 
@@ -21,7 +21,7 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     result = play("kernel", HOST, **UNBOOTABLE)
     said = " ".join(result.out.split())
     assert result.rc != 0
-    assert "mem=48M" in said
+    assert "rdinit=/nowhere" in said
     assert "did not reach user space" in said
     assert on_vm("cat /proc/sys/kernel/random/boot_id") != boot
     assert proven() == before
