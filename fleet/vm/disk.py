@@ -11,30 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fleet.errors import UserError
+from fleet.lab import image
 from fleet.lab.engine import require_root
-from fleet.lab.image import find_mirrors
 from fleet.paths import BUILD
 
 SUITE = "trixie"
 # Both kernels, and further down what the roles install: under emulation apt takes minutes to unpack them.
 KERNELS = ("linux-image-amd64", "linux-image-rt-amd64")
-PACKAGES = (
-    "ca-certificates",
-    "dbus",
-    "grub-efi-amd64-bin",
-    "grub2-common",
-    "initramfs-tools",
-    "iproute2",
-    "kmod",
-    "openssh-server",
-    "procps",
-    "python3",
-    "python3-apt",
-    "sudo",
-    "systemd-sysv",
-    "udev",
-    "zstd",
-)
+PACKAGES = (*image.PACKAGES, "grub-efi-amd64-bin", "grub2-common", "initramfs-tools", "udev", "zstd")
 PREINSTALLED = (
     *("bpftool", "clang", "libbpf-dev", "libxdp-dev", "llvm", "xdp-tools"),
     *("dkms", "gcc", "linux-headers-amd64", "linux-headers-rt-amd64", "make"),
@@ -62,19 +46,19 @@ def provide(say: Callable[[str], None]) -> Path:
     Raises:
         UserError: not root, no apt, or a step of the build fails.
     """
-    image = CACHE / f"{SUITE}-{_recipe()}.qcow2"
-    if image.exists() and FIRMWARE.exists():
-        return image
+    installed = CACHE / f"{SUITE}-{_recipe()}.qcow2"
+    if installed.exists() and FIRMWARE.exists():
+        return installed
     require_root()
     install_tools()
-    mirror = find_mirrors("Debian").main
+    mirror = image.find_mirrors("Debian").main
     _unpack_emulator(mirror)
-    if not image.exists():
-        _install(image, mirror, say)
-    return image
+    if not installed.exists():
+        _install(installed, mirror, say)
+    return installed
 
 
-def _install(image: Path, mirror: str, say: Callable[[str], None]) -> None:
+def _install(target: Path, mirror: str, say: Callable[[str], None]) -> None:
     work = CACHE / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -83,8 +67,8 @@ def _install(image: Path, mirror: str, say: Callable[[str], None]) -> None:
         _bootstrap(work / "root", mirror)
         _assemble(work)
         _run(*program("qemu-img"), "convert", "-O", "qcow2", str(work / "disk.raw"), str(work / "disk.qcow2"))
-        shutil.copy(work / "root/etc/ssh/ssh_host_ed25519_key.pub", image.with_suffix(".pub"))
-        (work / "disk.qcow2").replace(image)
+        shutil.copy(work / "root/etc/ssh/ssh_host_ed25519_key.pub", target.with_suffix(".pub"))
+        (work / "disk.qcow2").replace(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -112,9 +96,9 @@ def program(name: str) -> list[str]:
     ]
 
 
-def host_key(image: Path) -> str:
+def host_key(installed: Path) -> str:
     """Return the public ssh key of the machines that start from this image, as `type base64`."""
-    return " ".join(image.with_suffix(".pub").read_text().split()[:2])
+    return " ".join(installed.with_suffix(".pub").read_text().split()[:2])
 
 
 def install_tools() -> None:
