@@ -206,7 +206,7 @@ def test_the_services_of_the_station_share_its_isolated_cpus(production):
     assert production.settings("station")["cpu_sets"]["services"] == {"feed": "2-3", "execution": "4", "risk": "5"}
 
 
-def test_only_machines_that_need_no_market_hours_or_know_them_may_be_rebooted_by_a_run(production):
+def test_only_the_test_bench_may_be_rebooted_by_a_run_and_the_station_knows_its_market_hours(production):
     allowed = {host for host in production.hosts if production.settings(host).get("kernel_reboot_allowed")}
-    assert allowed == {"station", "ms01"}
+    assert allowed == {"ms01"}
     assert production.settings("station")["kernel_trading_windows"][0]["from"] == "09:30"
