@@ -24,8 +24,8 @@ PREINSTALLED = (
     *("dkms", "gcc", "linux-headers-amd64", "linux-headers-rt-amd64", "make"),
     *("ethtool", "rt-tests", "rtla", "sockperf", "stress-ng"),
 )
-# Unpacked beside the disk, not installed: with the 7.2 of Debian 12 an emulated machine of several CPUs at times ran
-# a half-patched kernel instruction ("Oops: int3"), and a reboot in one thread took three times as long.
+# Unpacked beside the disk, not installed: the same emulator whatever the control machine runs, and newer than Debian
+# 12's 7.2, in which a kernel ran a half-patched instruction ("Oops: int3").
 EMULATOR = ("ovmf", "qemu-system-x86", "qemu-utils")
 TOOLS = ("mmdebstrap", "gdisk", "mtools", "dosfstools", "e2fsprogs")
 INSTALL = Path(__file__).with_name("install.sh")

@@ -30,6 +30,11 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     again = play("kernel", HOST, **UNBOOTABLE)
     assert again.rc != 0
     assert "it failed before" in " ".join(again.out.split())
+
+    boot = on_vm("cat /proc/sys/kernel/random/boot_id")
+    # With the wish from before, the failure is forgotten; nothing is rebooted for it.
+    assert play("kernel", HOST).rc == 0
+    assert on_vm("cat /proc/sys/kernel/random/boot_id") == boot
     assert "changed=0" in play("kernel", HOST).out
 
 

@@ -47,30 +47,6 @@ def test_a_process_id_that_another_program_has_by_now_is_not_the_machine(box):
     assert machine.process(box) is None
 
 
-def test_a_reboot_of_the_machine_is_a_new_emulator_until_its_power_is_cut(box, monkeypatch):
-    # As if the guest rebooted twice. The name of the disk among the words says whose process it is.
-    script = 'echo on >> "$1"; [ $(wc -l < "$1") -lt 3 ] || exec sleep 60'
-    starts = box.folder / "starts"
-    monkeypatch.setattr(machine, "_command", lambda _: ["sh", "-c", script, "sh", str(starts), str(box.overlay)])
-    machine.start(box)
-    machine.start(box)
-    try:
-        assert starts.read_text() == "on\n" * 3
-        group = machine.process(box)
-        assert group is not None
-        assert machine._alive(group)
-    finally:
-        machine.power_cut(box)
-    assert machine.process(box) is None
-    assert not machine._alive(group)
-
-
-def test_an_emulator_that_does_not_start_is_quoted(box, monkeypatch):
-    monkeypatch.setattr(machine, "_command", lambda _: ["sh", "-c", "echo port 2210 is taken >&2; exit 1"])
-    with pytest.raises(UserError, match="the emulator does not start: port 2210 is taken"):
-        machine.start(box)
-
-
 def test_a_machine_that_is_off_is_told_from_one_that_does_not_answer_and_the_console_is_quoted(box):
     box.console.write_text("Loading\nKernel panic - not syncing: no memory\n\n")
     with pytest.raises(UserError, match=r"is off; its console .* ends with: Kernel panic - not syncing: no memory"):
