@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder can be told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from station.config.base import Breach, Model, Redis, Service
+from station.config.values import AbsolutePath, Address, Credential, Name, Words
+
+
+class QuestDB(Model):
+    """How to reach the database."""
+
+    address: Address = Field(default="127.0.0.1:9000", description="<host>:<port> of QuestDB's HTTP server")
+    user: Name = Field(default="writer", description="its user that may write")
+    password_file: Credential = Field(default="questdb-http", description="the credential with that user's password")
+
+
+class Anchor(Model):
+    """A place outside the recorder's reach that keeps what it signed."""
+
+    name: Name = Field(description="what the anchor is called in messages")
+    command: Words | None = Field(default=None, description="a command that gets each checkpoint on standard input")
+    socket: AbsolutePath | None = Field(default=None, description="or a socket behind which such a program runs")
+
+    @model_validator(mode="after")
+    def _check_way(self) -> Self:
+        if (self.command is None) == (self.socket is None):
+            wrong = "is missing, and socket too" if self.command is None else "is there as well as socket"
+            raise Breach("command", f"{wrong}; give one of them")
+        return self
+
+
+class RecorderService(Service):
+    """Writes the journal."""
+
+    kind: Literal["recorder"]
+    stream: Literal["journal"] = Field(default="journal", description="journal; its own notes are in the journal alone")
+    redis: Redis = Field(
+        default_factory=lambda: Redis(user="journal", password_file="redis-journal"),  # noqa: S106 - a name
+        description="how to reach the bus",
+    )
+    folder: AbsolutePath = Field(default="/var/lib/station/journal", description="where the segments are")
+    batch: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=1000, description="entries of a stream that are taken at once"
+    )
+    keep: Annotated[int, Field(ge=0)] = Field(
+        default=10_000, description="entries that stay in each stream, however long they are stored"
+    )
+    questdb: QuestDB = Field(default_factory=QuestDB, description="how to reach the database")
+    key_file: Credential = Field(
+        default="journal-key", description="the credential with the key that signs checkpoints"
+    )
+    former_keys: tuple[str, ...] = Field(
+        default=(), description="public halves of the keys that signed before this one"
+    )
+    anchors: tuple[Anchor, ...] = Field(
+        default=(), description="places that keep what it signed, two at least for production"
+    )
+
+    @model_validator(mode="after")
+    def _check_anchors(self) -> Self:
+        names = [anchor.name for anchor in self.anchors]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise Breach("anchors", f"{twice[0]} is there twice; give each anchor a name of its own")
+        return self

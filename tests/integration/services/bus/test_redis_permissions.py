@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bus does is what the access list of role redis lets its users do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from station.bus.port import Entry
+from station.bus.redis_stream import RedisBus
+from station.bus.wire import Server
+from station.errors import StationError
+
+from fleet.paths import PROJECT
+
+USERS = yaml.safe_load((PROJECT / "roles/redis/defaults/main.yml").read_text())["redis_users"]
+STREAM, OUT, GROUP = "md:replay", "strat:momentum", "momentum"
+
+
+@pytest.fixture
+def connect(new_redis: Callable[..., Any]) -> Callable[[str], RedisBus]:
+    """Return a function that connects as one of the users of the role."""
+    words: list[str] = []
+    for name, rules in USERS.items():
+        words += ["--user", name, "on", f">{name}", *rules.split()]
+    server = new_redis("--user", "default", "off", *words)
+    return lambda name: RedisBus(Server(server.socket, name, name), left_lying_ms=0)
+
+
+def test_an_agent_may_do_all_that_a_worker_does(connect):
+    agent, other = connect("agents"), connect("agents")
+    agent.publish([Entry(STREAM, f"1-{number}", b"1") for number in (1, 2, 3)])
+    question, poison, left = agent.consume([STREAM], GROUP, "a", 10)
+    agent.publish([Entry(OUT, "1-1", b"2")], [question], GROUP)
+    agent.dead_letter(GROUP, poison, "no")
+    assert [letter.entry.entry_id for letter in agent.dead_letters(GROUP)] == ["1-2"]
+    assert other.consume([STREAM], GROUP, "b", 10)[0].entry_id == left.entry_id
+    other.acknowledge(GROUP, [left])
+    assert other.groups(STREAM)[0].pending == 0
+    assert agent.head(STREAM) == "1-3"
+    with pytest.raises(StationError, match="permission"):
+        agent.trim(STREAM, "1-3")
+
+
+def test_the_recorder_may_find_read_and_trim_every_stream_and_write_none(connect):
+    connect("agents").publish([Entry(STREAM, f"1-{number}", b"1") for number in (1, 2, 3)])
+    recorder = connect("journal")
+    assert recorder.streams() == [STREAM]
+    entries = recorder.consume([STREAM], "journal", "recorder", 10)
+    recorder.dead_letter("journal", entries[0], "no")
+    recorder.acknowledge("journal", entries)
+    assert recorder.trim(STREAM, "1-3") == 2
+    with pytest.raises(StationError, match="permission"):
+        recorder.publish([Entry(STREAM, "1-4", b"1")])

@@ -1,0 +1,110 @@
+"""`station journal`: what it prints and which exit status it has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from station import codec
+from station.bus.memory import MemoryBus, Streams
+from station.bus.port import Entry
+from station.cli import journal, main
+from station.clock import SystemClock
+from station.errors import Unavailable
+from station.journal import service as at_work
+from station.journal.checkpoint import Signer, VerifierKey
+from station.journal.opening import Author
+
+from tests.unit.services.cli.cli_kit import Said, event, told
+
+SIGNER = Signer("station.example/journal", bytes(range(32)))
+
+
+class Away:
+    """A database that does not answer."""
+
+    def __getattr__(self, _: str) -> Any:
+        raise Unavailable("away")
+
+
+@pytest.fixture
+def journal_folder(tmp_path: Path, streams: Streams) -> Path:
+    """Return a journal of three events, closed."""
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    (tmp_path / "keys").write_text(f"{SIGNER.verifier.text()}\n")
+    bus = MemoryBus(streams)
+    bus.publish([Entry("md:replay", f"7-{number}", codec.encode(event(number))) for number in (1, 2, 3)])
+    made = at_work.start(folder, Author(SIGNER, {}), bus=bus, store=Away(), clock=SystemClock())
+    made.step(0)
+    made.close()
+    return folder
+
+
+def test_a_clean_journal_verifies(journal_folder: Path, tmp_path: Path, capsys: Said) -> None:
+    words = [
+        "journal",
+        "verify",
+        "--folder",
+        str(journal_folder),
+        "--keys",
+        str(tmp_path / "keys"),
+        "--without-questdb",
+    ]
+    found, output, _ = told(words, capsys)
+    assert found == 0
+    assert output.startswith("4 records are as they were written, 4 of them signed")
+    assert json.loads(told([*words, "--json"], capsys)[1])["checked"] == 4
+
+
+def test_an_altered_journal_is_status_1_with_record_and_kind(
+    journal_folder: Path, tmp_path: Path, capsys: Said
+) -> None:
+    segment = next(journal_folder.glob("*.segment"))
+    segment.write_bytes(segment.read_bytes().replace(b"7-2", b"7-9"))
+    words = [
+        "journal",
+        "verify",
+        "--folder",
+        str(journal_folder),
+        "--keys",
+        str(tmp_path / "keys"),
+        "--without-questdb",
+    ]
+    found, output, _ = told(words, capsys)
+    assert found == 1
+    assert output.startswith("altered at record 3: hash: ")
+
+
+def test_a_verification_that_cannot_be_done_is_status_2(journal_folder: Path, tmp_path: Path, capsys: Said) -> None:
+    words = ["journal", "verify", "--folder", str(journal_folder), "--without-questdb", "--keys"]
+    assert told([*words, str(tmp_path / "nowhere")], capsys)[0] == 2
+    found, _, error = told([*words, str(tmp_path / "keys"), "--anchor", "vps"], capsys)
+    assert found == 2
+    assert 'station: --anchor "vps": write NAME=FILE' in error
+
+
+def test_the_database_is_asked_unless_it_is_left_out(
+    journal_folder: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "QuestDB", lambda server: pytest.fail(f"{server.host}:{server.port} {server.user}"))
+    words = ["journal", "verify", "--folder", str(journal_folder), "--keys", str(tmp_path / "keys")]
+    with pytest.raises(pytest.fail.Exception, match="db:9001 reader"):
+        main([*words, "--questdb", "db:9001", "--questdb-user", "reader"])
+    assert told([*words, "--questdb", "db"], capsys)[0] == 2
+
+
+def test_a_journal_is_exported_a_file_a_day(journal_folder: Path, tmp_path: Path, capsys: Said) -> None:
+    words = ["journal", "export", str(tmp_path / "out"), "--folder", str(journal_folder)]
+    found, output, _ = told(words, capsys)
+    assert found == 0
+    (file,) = (tmp_path / "out").iterdir()
+    assert output == f"{file}: records 1 to 4\n"
+    assert told([*words, "--since", "2999-01-01"], capsys)[1] == "no records\n"
+
+
+def test_a_new_key_prints_both_halves(capsys: Said) -> None:
+    private, public = told(["journal", "key", "station.example/journal"], capsys)[1].splitlines()
+    assert Signer.parse(private).verifier == VerifierKey.parse(public)

@@ -1,0 +1,15 @@
+"""Fixtures of the journal's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.services.journal.journal_kit import Station
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Station:
+    """Return a station with a new journal."""
+    return Station(tmp_path)
