@@ -46,7 +46,7 @@ class BarFile(Model):
     symbol: Symbol | None = Field(
         default=None, description="the symbol of all rows; without it the column `symbol` says it"
     )
-    time: Column = Field(default="time", description="the column of the time")
+    time: str = Field(default="time", description="the column of the time; its name may be empty")
     columns: Columns = Field(default_factory=Columns, description="how the file calls open, high, low, close, volume")
     unit: Literal["s", "ms", "us", "ns"] | None = Field(default=None, description="of times that are numbers")
     zone: Zone = Field(default="UTC", description="of times that name none")

@@ -16,6 +16,7 @@ from station.journal.rows import rows_of
 from station.journal.segments import Reader, segment_with
 from station.journal.store import Store
 from station.journal.stored import Stored
+from station.retry import Uniform, waits
 
 # About 5,000 records; less than that waits a second for more.
 BATCH_BYTES = 2 << 20
@@ -46,20 +47,19 @@ class Follower:
         self._heads = Heads(remembered=0)
         self._checked_ns = 0
 
-    def run(self, stop: threading.Event, draw: Callable[[float, float], float] = random.uniform) -> None:
+    def run(self, stop: threading.Event, draw: Uniform = random.uniform) -> None:
         """Follow the journal until told to stop; a store that is away is tried again and again.
 
         Raises:
             StationError: a person has to look.
         """
-        failures = 0
+        back_off = waits(cap=_LONGEST_BACK_OFF, uniform=draw)
         while not stop.is_set():
             try:
                 pause = 0.0 if self.step() > _FEW_BYTES else _PAUSE_SECONDS
-                failures = 0
+                back_off = waits(cap=_LONGEST_BACK_OFF, uniform=draw)
             except Unavailable:
-                failures += 1
-                pause = draw(0, min(_LONGEST_BACK_OFF, 0.1 * 2.0 ** min(failures, 9)))
+                pause = next(back_off)
             stop.wait(pause)
         self.close()
 

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from questdb.ingress import IngressError, Sender, TimestampMicros
 
-from station.errors import StationError, Unavailable
+from station.errors import Unavailable
 from station.journal.record import UNREADABLE
 from station.journal.rows import BarRow, JournalRow
 from station.journal.store import Extent
@@ -171,14 +171,13 @@ class QuestDB:
         """Return the rows of a statement.
 
         Raises:
-            Unavailable: the database does not answer, or not now.
-            StationError: it does not let us in.
+            Unavailable: the database does not answer, not now, or not us: the journal goes on without it.
         """
         where = f"QuestDB at {self._server.host}:{self._server.port}"
         try:
             answer = self._http.get("/exec", params={"query": sql})
             if answer.status_code in {401, 403}:
-                raise StationError(f"{where} refuses user {self._server.user}; give the journal that user's password")
+                raise Unavailable(f"{where} refuses user {self._server.user}; give the journal that user's password")
             content = _DECODER.decode(answer.content)
         except (httpx.HTTPError, *UNREADABLE) as error:
             raise Unavailable(f"{where} does not answer: {error or type(error).__name__}") from error
@@ -207,13 +206,14 @@ class QuestDB:
 
     def _connect(self) -> Sender:
         server = self._server
-        # It retries for ten seconds by itself, in which nobody could stop us; the follower has a back-off of its own.
+        # By itself it retries for ten seconds, in which nobody could stop us; the follower has a back-off of its own.
+        # A connection that the server closed because nothing was sent for a while is worth one.
         sender = Sender.from_conf(
             f"http::addr={server.host}:{server.port};",
             username=server.user,
             password=server.password,
             auto_flush=False,
-            retry_timeout=0,
+            retry_timeout=1000,
             request_timeout=int(server.timeout * 1000),
         )
         sender.establish()

@@ -8,6 +8,7 @@ happens in between, the entry comes again and is known by its id.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ from station.journal.stored import Stored
 
 GROUP = "journal"
 CONSUMER = "recorder"
-FAMILIES = ("md:", "strat:", "exec:", "tourn:")
+# `<family>:<producer>`. Dead letters were recorded where they came from, and whatever else is there has no producer.
+STREAM = re.compile(r"(md|strat|exec|tourn):[^:]+")
 _SECOND_NS = 1_000_000_000
 _LOOK_NS = _SECOND_NS  # between looks for new streams
 _TRIM_NS = 10 * _SECOND_NS
@@ -151,7 +153,7 @@ class Recorder:
     def _look(self) -> None:
         now = self._clock.monotonic_ns()
         if now - self._looked_ns >= _LOOK_NS:
-            self._streams = [name for name in self._bus.streams() if name.startswith(FAMILIES)]
+            self._streams = [name for name in self._bus.streams() if STREAM.fullmatch(name)]
             self._looked_ns = now
 
     def _consume(self, wait_ms: int) -> list[Entry]:

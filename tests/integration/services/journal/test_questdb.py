@@ -227,7 +227,7 @@ def test_any_text_comes_back_as_it_was(questdb):
 
 def test_a_wrong_password_is_one_line(server):
     client = QuestDB(Server(server.host, server.port, server.user, "wrong"), PREFIX)
-    with pytest.raises(StationError, match=f"refuses user {server.user}"):
+    with pytest.raises(Unavailable, match=f"refuses user {server.user}"):
         client.prepare()
     client.close()
 

@@ -1,15 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small station around a journal: a bus in memory, a clock that stands still, a database in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from station import codec
 from station.bus.memory import MemoryBus, Streams
-from station.bus.port import Entry
+from station.bus.port import Bus, Entry
 from station.domain.market import Bar
 from station.domain.operation import Health
 from station.errors import Unavailable
@@ -118,20 +119,26 @@ class Station:
     """
 
     def __init__(
-        self, folder: Path, limit: int = SEGMENT_BYTES, limits: Limits | None = None, store: Any = None
+        self,
+        folder: Path,
+        limit: int = SEGMENT_BYTES,
+        limits: Limits | None = None,
+        store: Any = None,
+        connect: Callable[[str], Bus] | None = None,
     ) -> None:
         self.folder, self.limit = folder, limit
         self.limits = limits or Limits(batch=100)
         self.clock, self.streams = StillClock(), Streams()
         self.store: Any = store or MemoryStore()
         self.alarms: list[object] = []
-        self.producer = self._connect()
+        self.connect = connect or self._to_memory
+        self.producer = self.connect("agents")
         self.restart()
 
     def restart(self) -> None:
         """Begin a new recorder on what the one before left."""
         self.stored = Stored()
-        self.bus = self._connect()
+        self.bus = self.connect("journal")
         self.opened = open(self.folder, self.limit)
         self.recorder = Recorder(self.bus, self.clock, self.opened, self.stored, self.limits)
         self.recorder.begin()
@@ -170,7 +177,7 @@ class Station:
         parsed = [records.parse(line[2]) for line in lines(self.folder)]
         return [record.entry for record in parsed if record.stream == stream]
 
-    def _connect(self) -> MemoryBus:
+    def _to_memory(self, _: str) -> Bus:
         return MemoryBus(self.streams, self.clock, raise_alarm=self.alarms.append)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hash of the chain: golden values, and every part of what it covers."""
 
 from __future__ import annotations

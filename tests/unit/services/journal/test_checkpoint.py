@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signed notes: what Go's sumdb/note signs and reads, and nothing that differs in one bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parquet: a file a day, with the bytes that were hashed."""
 
 from __future__ import annotations

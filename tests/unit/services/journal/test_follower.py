@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The follower: everything that is safe in the segments gets into the database, once, whatever happens in between."""
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def test_the_thread_survives_a_database_that_is_away_and_waits_longer_each_time(
         return 0.0
 
     station.follower.run(stop, draw)
-    assert asked[:3] == [(0, 0.2), (0, 0.4), (0, 0.8)]
+    assert asked[:3] == [(0, 0.05), (0, 0.1), (0, 0.2)]
     assert asked[-1] == (0, 5.0)
     assert station.follower.step() > 0
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Heads: what is a repetition, what contradicts, what is missing, and what is still to be acknowledged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of the journal together, with their real threads."""
 
 from __future__ import annotations

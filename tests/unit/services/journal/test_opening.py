@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opening: what a crash left, and what no crash can have left."""
 
 from __future__ import annotations

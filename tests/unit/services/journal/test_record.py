@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records: joined from the bytes that were sent, and what cannot be one."""
 
 from __future__ import annotations

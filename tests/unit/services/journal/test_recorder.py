@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The recorder: every entry once, what is missing said, and acknowledged only what is stored."""
 
 from __future__ import annotations
@@ -34,7 +35,15 @@ def test_what_was_sent_is_recorded_byte_for_byte_and_stored_and_acknowledged(sta
 
 
 def test_streams_of_all_producers_are_recorded_and_dead_letters_and_others_are_not(station):
-    for stream in ("md:replay", "strat:momentum", "exec:paper", "tourn:weekly", "dead:risk", "sample:bars"):
+    for stream in (
+        "md:replay",
+        "strat:momentum",
+        "exec:paper",
+        "tourn:weekly",
+        "dead:risk",
+        "sample:bars",
+        "md:bars:sample",
+    ):
         station.publish(kit.bar(1, producer=stream.partition(":")[2]), stream=stream)
     station.turn()
     recorded = {row.stream for row in station.store.rows.values()}

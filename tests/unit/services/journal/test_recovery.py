@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever is killed, and whenever: each event is in the journal once, in order, and in the database once.
 
 A state machine with producers of two streams, a recorder that dies at any step, a database that comes and goes, and a

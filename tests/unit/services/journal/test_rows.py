@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows: what a record is in QuestDB."""
 
 from __future__ import annotations

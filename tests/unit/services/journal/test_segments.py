@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Segments: read in order, cut where a crash tore them, and never believed where a line is not what it was."""
 
 from __future__ import annotations

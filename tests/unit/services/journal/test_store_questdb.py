@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The database's client against a server that answers as QuestDB does, and as it does when it is unwell."""
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from station.errors import StationError, Unavailable
+from station.errors import Unavailable
 from station.journal.questdb import QuestDB, Server
 from station.journal.rows import BarRow, JournalRow
 
@@ -37,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     server: Database
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.path.startswith("/settings"):
@@ -115,7 +117,7 @@ def test_nothing_is_sent_of_nothing(client, database):
 
 
 def test_rows_that_are_not_taken_can_be_sent_again(client, database):
-    database.status = 500
+    database.status = 400
     with pytest.raises(Unavailable, match=r"QuestDB at 127.0.0.1:\d+ does not store: "):
         client.write([ROW], [])
     database.status = 204
@@ -175,9 +177,9 @@ def test_an_answer_that_is_none_is_a_reason_to_ask_again(client, database, answe
         client.query("SELECT 1")
 
 
-def test_a_wrong_password_is_for_a_person(database):
+def test_a_wrong_password_does_not_stop_the_journal(database):
     client = QuestDB(Server("127.0.0.1", database.server_port, "writer", "wrong"))
-    with pytest.raises(StationError, match="refuses user writer; give the journal that user's password"):
+    with pytest.raises(Unavailable, match="refuses user writer; give the journal that user's password"):
         client.prepare()
     client.close()
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verifier: every way to alter history is found, with the first record that is not as it was and what is wrong."""
 
 from __future__ import annotations

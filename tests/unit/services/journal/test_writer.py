@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The writer: a batch is on the disk or it never was."""
 
 from __future__ import annotations
