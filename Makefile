@@ -36,7 +36,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet test-kernel test bench-site docs
+.PHONY: setup lock lint unit fleet kernel test-kernel test bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -56,9 +56,11 @@ unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
 fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
-test-kernel: setup ## Molecule: a virtual machine with its own kernel and GRUB, changed, rebooted, proven (in progress)
+kernel: setup ## a virtual machine with its own kernel and GRUB: profile hft, proven after a reboot, and a line that does not boot
+	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel-boot
+test-kernel: setup ## Molecule: all of it, with latency tools, bad input, profile trading, and the stock machine again
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel
-test: lint unit fleet ## everything CI runs
+test: lint unit fleet kernel ## everything CI runs
 	@echo "all tests passed"
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m fleet.bench.site

@@ -46,11 +46,14 @@ def inventory() -> Path:
 
 @pytest.fixture
 def play(tmp_path: Path, inventory: Path) -> Callable[..., PlayResult]:
-    """Return `play(role, host, check=False, **extra_vars)`, which applies one role to one host."""
+    """Return `play(role, host, check=False, tasks=None, **extra_vars)`: one role, or tasks instead, on one host."""
 
-    def run(role: str, host: str, check: bool = False, **extra_vars: Any) -> PlayResult:
+    def run(
+        role: str, host: str, check: bool = False, tasks: list[dict[str, Any]] | None = None, **extra_vars: Any
+    ) -> PlayResult:
         playbook = tmp_path / f"{role}.yml"
-        content = {"name": f"Apply {role}", "hosts": host, "become": True, "gather_subset": FACTS, "roles": [role]}
+        content: dict[str, Any] = {"name": f"Apply {role}", "hosts": host, "become": True, "gather_subset": FACTS}
+        content |= {"tasks": tasks} if tasks else {"roles": [role]}
         playbook.write_text(yaml.safe_dump([content], sort_keys=False))
         command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), str(playbook)]
         command += ["--extra-vars", json.dumps(extra_vars)] if extra_vars else []

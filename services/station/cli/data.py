@@ -126,6 +126,7 @@ def _feed_service(file: Path) -> FeedService:
 
 def _feed(service: FeedService) -> Feed:
     # Late: the vendors' clients are slow to import, and half of the commands need none.
+    from station.feeds.rest import COMMAND  # noqa: PLC0415 - as below
     from station.runtime import sources  # noqa: PLC0415
 
     options = service.feed
@@ -133,7 +134,7 @@ def _feed(service: FeedService) -> Feed:
         folder = credentials(options.table.password_file) if options.table else Path()
         return sources.replay(service.name, options, {}, folder, _CLOCK)
     folder = credentials(options.token_file) if isinstance(options, TiingoFeed) else Path()
-    return sources.live(options, folder, _CLOCK, _notice)
+    return sources.live(options, folder, _CLOCK, _notice, COMMAND)
 
 
 def _bars(feed: Feed, span: tuple[int, int]) -> Iterator[ClosedBar]:

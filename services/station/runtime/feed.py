@@ -156,7 +156,6 @@ class FeedWork:
             inspector=Inspector(feed.interval, sessions),
             filler=Filler(feed, clock, sessions) if is_live else None,
             watchdog=due,
-            waits=around.patience.waits,
             tell=self._tell,
             notify=self._notice,
             largest_backlog=backlog,

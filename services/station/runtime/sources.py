@@ -23,6 +23,7 @@ from station.feeds.live import Endpoints
 from station.feeds.port import ClosedBar, Feed, Notify
 from station.feeds.questdb import Series, Table, basic, client
 from station.feeds.replay import Recording, Replay, Source
+from station.feeds.rest import LIVE, Manners
 from station.feeds.sessions import ALWAYS, Sessions
 from station.feeds.tiingo import ENDPOINTS as TIINGO
 from station.feeds.tiingo import Account
@@ -36,8 +37,17 @@ def sessions_of(options: LiveFeed) -> Sessions | None:
     return ALWAYS if options.market_hours == "always" else None
 
 
-def live(options: TiingoFeed | ExchangeFeed, credentials: Path, clock: Clock, notify: Notify) -> Feed:
+def live(
+    options: TiingoFeed | ExchangeFeed, credentials: Path, clock: Clock, notify: Notify, manners: Manners = LIVE
+) -> Feed:
     """Return the feed of a vendor.
+
+    Args:
+        options: which one, and what of it.
+        credentials: the folder of the unit's credentials.
+        clock: the time.
+        notify: called with what is odd about the data.
+        manners: how long the vendor's answers may take.
 
     Raises:
         StationError: the vendor has no bars of that length, or the credential cannot be read.
@@ -48,12 +58,12 @@ def live(options: TiingoFeed | ExchangeFeed, credentials: Path, clock: Clock, no
             read_token(credentials / options.token_file),
             (Rate(options.requests_an_hour, _HOUR_S), Rate(options.requests_a_day, _DAY_S)),
             options.level,
-            _endpoints(options, TIINGO),
+            _endpoints(options, TIINGO, manners),
         )
         return tiingo(Subscription(options.market, options.symbols, interval), account, clock, notify)
     if options.exchange == "binance":
-        return binance(options.symbols, interval, clock, notify, _endpoints(options, BINANCE))
-    return kraken(options.symbols, interval, clock, notify, _endpoints(options, KRAKEN))
+        return binance(options.symbols, interval, clock, notify, _endpoints(options, BINANCE, manners))
+    return kraken(options.symbols, interval, clock, notify, _endpoints(options, KRAKEN, manners))
 
 
 def replay(name: str, options: ReplayFeed, known: Mapping[str, int], credentials: Path, clock: Clock) -> Feed:
@@ -77,8 +87,8 @@ def replay(name: str, options: ReplayFeed, known: Mapping[str, int], credentials
     return Replay(recording, clock, options.speed or None)
 
 
-def _endpoints(options: LiveFeed, usual: Endpoints) -> Endpoints:
-    return Endpoints(options.rest_url or usual.rest, options.stream_url or usual.stream)
+def _endpoints(options: LiveFeed, usual: Endpoints, manners: Manners) -> Endpoints:
+    return Endpoints(options.rest_url or usual.rest, options.stream_url or usual.stream, manners)
 
 
 def _since(source: Source, close: int) -> Iterator[ClosedBar]:
