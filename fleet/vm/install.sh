@@ -36,6 +36,9 @@ chroot "$root" useradd --create-home --shell /bin/bash --groups sudo ops
 echo 'ops ALL=(ALL) NOPASSWD: ALL' > "$root/etc/sudoers.d/ops"
 chmod 0440 "$root/etc/sudoers.d/ops"
 
+for file in "$root"/boot/vmlinuz-*; do
+  case $file in *-rt-*) ;; *) kernel=${file##*/} ;; esac
+done
 # An emulated processor flushes its page tables at every switch between kernel and user space that a mitigation makes.
 arguments="console=ttyS0 mitigations=off"
 # A machine that the firmware starts: GRUB as the removable-media loader, its modules and menu where update-grub keeps them.
@@ -46,6 +49,8 @@ GRUB_DISTRIBUTOR=Debian
 GRUB_CMDLINE_LINUX_DEFAULT="quiet"
 GRUB_CMDLINE_LINUX="$arguments"
 GRUB_TERMINAL=serial
+# By its own order the realtime kernel would come first.
+GRUB_TOP_LEVEL=/boot/$kernel
 END
 mkdir -p "$root/boot/grub/x86_64-efi"
 cp "$root"/usr/lib/grub/x86_64-efi/*.mod "$root"/usr/lib/grub/x86_64-efi/*.lst "$root/boot/grub/x86_64-efi/"
@@ -55,9 +60,6 @@ chroot "$root" grub-editenv - create
 echo MODULES=list > "$root/etc/initramfs-tools/conf.d/modules"
 printf 'virtio_pci\nvirtio_blk\next4\n' >> "$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u -k all
-for file in "$root"/boot/vmlinuz-*; do
-  case $file in *-rt-*) ;; *) kernel=${file##*/} ;; esac
-done
 cat > "$root/boot/grub/grub.cfg" <<END
 set timeout=0
 search --no-floppy --fs-uuid --set=root $FILESYSTEM

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the services of an inventory to the files and units that a host gets, or to what is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleFilterError
+from station.config import AgentService, AnyService, FeedService, RecorderService, check_services
+from station.config.base import STATE
+from station.config.feeds import ReplayFeed
+from station.config.services import KINDS
+from station.journal.checkpoint import Signer
+
+HALT = f"{STATE}/halt"
+# Folders beside those of the services.
+RESERVED = {"halt": "the kill switch", "units": "what the plays record about units"}
+SHORTEST_SECRET = 32
+# Where a credential is from, if not from agents_credentials.
+ORIGINS = {
+    "journal-key": f"set agents_journal_secret, {SHORTEST_SECRET} characters or more",
+    "questdb-http": "put the host into the group questdb, whose role brings it",
+}
+LOOPBACK = ("127.0.0.1", "localhost")
+# What is read starts before who reads it, and stops after it: so a stop of all drains.
+BACKENDS = ("redis-server@bus.service", "questdb.service")
+ORDER = (RecorderService, AgentService, FeedService)
+HEAD = "# Written by Ansible from agents_services; changes are lost.\n"
+
+
+def services_problems(services: Sequence[Any], credentials: Sequence[str], online: str) -> list[str]:
+    """Say what is wrong with the services of a host, one line each.
+
+    Args:
+        services: `agents_services`.
+        credentials: names of the credentials that the host will have.
+        online: CPU list of the host, as /sys/devices/system/cpu/online has it.
+    """
+    content = _plain(services)
+    problems = check_services(content)
+    if problems:
+        return problems
+    return [line for service in _models(content) for line in _host_problems(service, set(credentials), _cpus(online))]
+
+
+def _host_problems(service: AnyService, credentials: set[str], online: frozenset[int]) -> Iterator[str]:
+    place = f"agents_services: {service.name}"
+    own = f"{STATE}/{service.name}"
+    if service.name in RESERVED:
+        yield f"{place}: {own} belongs to {RESERVED[service.name]}; give the service another name"
+    if service.state_folder != own:
+        yield f"{place}: state_folder: its unit may write {own} alone, not {service.state_folder}; leave it out"
+    if service.halt_folder != HALT:
+        yield f"{place}: halt_folder: the kill switch of this host is {HALT}, not {service.halt_folder}; leave it out"
+    if isinstance(service, RecorderService) and not Path(service.folder).is_relative_to(own):
+        yield f"{place}: folder: its unit may write {own} alone, not {service.folder}; name the service journal"
+    for name in _credentials(service):
+        if name not in credentials:
+            known = ", ".join(sorted(credentials)) or "none"
+            right = ORIGINS.get(name, "add it to agents_credentials")
+            yield f'{place}: no credential "{name}", there is {known}; {right}'
+    missing = sorted(service.wanted_cpus - online)
+    if missing:
+        shown = ",".join(map(str, missing))
+        yield f"{place}: cpus: this host has no CPU {shown}, it has {_ranges(online)}; choose among these"
+
+
+def services_units(services: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what each service's unit and file are made of, in the order in which they start.
+
+    Args:
+        services: `agents_services`.
+
+    Raises:
+        AnsibleFilterError: something is wrong with them; the message is the first thing.
+    """
+    content = _plain(services)
+    problems = check_services(content)
+    if problems:
+        raise AnsibleFilterError(problems[0])
+    pairs = sorted(zip(_models(content), content, strict=True), key=lambda pair: ORDER.index(type(pair[0])))
+    return [
+        {
+            "name": model.name,
+            "unit": f"station@{model.name}.service",
+            "text": HEAD + yaml.safe_dump(raw, sort_keys=True, allow_unicode=True),
+            "cpus": model.cpus,
+            "watchdog_s": model.watchdog_s,
+            "credentials": _credentials(model),
+            "after": [*BACKENDS, *_before(model, [other for other, _ in pairs])],
+            "network": _needs_network(model),
+            "metrics_port": model.metrics_port,
+            "former_keys": list(model.former_keys) if isinstance(model, RecorderService) else [],
+        }
+        for model, raw in pairs
+    ]
+
+
+def services_set(units: Sequence[Mapping[str, Any]]) -> str:
+    """Return the short hash of the files of all services."""
+    text = json.dumps({unit["name"]: str(unit["text"]) for unit in units}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def services_scrape(services: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what Prometheus collects from the services."""
+    return [
+        {"job": f"station-{unit['name']}", "port": unit["metrics_port"], "scope": "loopback"}
+        for unit in services_units(services)
+    ]
+
+
+def journal_key(secret: str, name: str) -> str:
+    """Return the private key that signs checkpoints, made from a secret of the vault.
+
+    Args:
+        secret: random text.
+        name: of the journal.
+    """
+    return _signer(secret, name).text()
+
+
+def journal_verifier(secret: str, name: str) -> str:
+    """Return the public half of `journal_key`."""
+    return _signer(secret, name).verifier.text()
+
+
+def package_file(package: str, path: str) -> str:
+    """Return where a file of an installed package is on the control machine; an empty text if nowhere."""
+    # Found, not imported: that would run it.
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        return ""
+    file = Path(found.origin).parent / path
+    return str(file) if file.is_file() else ""
+
+
+def _signer(secret: str, name: str) -> Signer:
+    if len(secret) < SHORTEST_SECRET:
+        # Without the secret in it.
+        raise AnsibleFilterError(
+            f"agents_journal_secret: shorter than {SHORTEST_SECRET} characters; set it in secrets.yml of the inventory"
+        )
+    return Signer(name, hashlib.sha256(f"station journal key\0{secret}".encode()).digest())
+
+
+def _models(content: Sequence[Mapping[str, Any]]) -> list[AnyService]:
+    return [KINDS[str(raw["kind"])].model_validate_json(json.dumps(raw)) for raw in content]
+
+
+def _credentials(service: AnyService) -> list[str]:
+    """Return the names of all credentials, wherever in the configuration they stand."""
+    return sorted(set(_named_files(service.model_dump())))
+
+
+def _named_files(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key.endswith("_file"):
+                yield str(inner)
+            else:
+                yield from _named_files(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _named_files(inner)
+
+
+def _before(service: AnyService, others: Sequence[AnyService]) -> list[str]:
+    rank = ORDER.index(type(service))
+    return [f"station@{other.name}.service" for other in others if ORDER.index(type(other)) < rank]
+
+
+def _needs_network(service: AnyService) -> bool:
+    """Say whether a service talks to anyone beyond this host."""
+    if isinstance(service, RecorderService):
+        return any(anchor.command for anchor in service.anchors) or _is_far(service.questdb.address)
+    if isinstance(service, FeedService):
+        if isinstance(service.feed, ReplayFeed):
+            return service.feed.table is not None and _is_far(service.feed.table.address)
+        return True
+    return False
+
+
+def _is_far(address: str) -> bool:
+    return address.rpartition(":")[0] not in LOOPBACK
+
+
+def _cpus(text: str) -> frozenset[int]:
+    ranges = (part.partition("-") for part in text.strip().split(",") if part)
+    return frozenset(cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1))
+
+
+def _ranges(cpus: frozenset[int]) -> str:
+    starts = [cpu for cpu in sorted(cpus) if cpu - 1 not in cpus]
+    ends = [cpu for cpu in sorted(cpus) if cpu + 1 not in cpus]
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """Return data without Ansible's own types, which neither YAML nor C code can read."""
+    return json.loads(json.dumps(_walked(value), default=str))
+
+
+def _walked(value: Any) -> Any:
+    # Step by step: a template inside is put in when it is asked for.
+    if isinstance(value, Mapping):
+        return {str(key): _walked(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_walked(inner) for inner in value]
+    return value
+
+
+class FilterModule:
+    """The filters by the names templates use."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters of this file."""
+        return {
+            "services_problems": services_problems,
+            "services_units": services_units,
+            "services_set": services_set,
+            "services_scrape": services_scrape,
+            "journal_key": journal_key,
+            "journal_verifier": journal_verifier,
+            "package_file": package_file,
+        }
