@@ -79,6 +79,7 @@ def _unpack_emulator(mirror: str) -> None:
         return
     folder = CACHE / "emulator.new"
     shutil.rmtree(folder, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     include = f"--include={','.join(EMULATOR)}"
     _run("mmdebstrap", "--mode=root", "--variant=extract", include, SUITE, str(folder), mirror)
     shutil.rmtree(EMULATOR_FOLDER, ignore_errors=True)
