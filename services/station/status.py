@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from station import codec
@@ -19,8 +20,9 @@ _SECOND = 1_000_000
 _SECOND_NS = 1_000_000_000
 _MILLISECOND = 1000
 _PAGE = 1000
-HEADINGS = ("stream", "events/s", "length", "head", "age", "group", "lag", "pending")
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+HEADINGS = ("stream", "events/s", "length", "head", "newest", "group", "lag", "pending")
+_DAY_S = 86_400
+_UNITS = ((3_600, "h"), (60, "min"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Stream:
         rate: events a second while we looked.
         length: entries that are in it now; None for a stream without groups.
         head: id of the newest entry.
-        age_s: seconds since the newest event could be known; None if it is gone, or no event.
+        newest: when the newest event could be known, us UTC; None if it is gone, or no event.
+        age_s: seconds since then.
         groups: who reads it.
     """
 
@@ -48,6 +51,7 @@ class Stream:
     rate: float
     length: int | None
     head: str
+    newest: int | None
     age_s: float | None
     groups: tuple[Group, ...]
 
@@ -87,7 +91,7 @@ def rows(streams: Sequence[Stream]) -> list[tuple[str, ...]]:
             f"{stream.rate:.1f}",
             "-" if stream.length is None else str(stream.length),
             stream.head,
-            spelled(stream.age_s),
+            _newest(stream),
         )
         for group in stream.groups or (None,):
             found.append((*own, *_cells(group)))
@@ -101,10 +105,17 @@ def _cells(group: Group | None) -> tuple[str, str, str]:
     return group.name, "?" if group.lag is None else str(group.lag), str(group.pending)
 
 
-def spelled(seconds: float | None) -> str:
-    """Return a duration as people say it."""
-    if seconds is None:
+def _newest(stream: Stream) -> str:
+    """Return how old the newest event is; of one that is replayed, which is older than a day, its own time says more."""
+    if stream.newest is None or stream.age_s is None:
         return "-"
+    if stream.age_s < _DAY_S:
+        return spelled(stream.age_s)
+    return datetime.fromtimestamp(stream.newest / _SECOND, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def spelled(seconds: float) -> str:
+    """Return a duration as people say it."""
     for length, unit in _UNITS:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
@@ -122,16 +133,17 @@ def _rate(before: EntryId, after: EntryId, seconds: float) -> float:
 
 def _stream(bus: Bus, clock: Clock, name: str, head: EntryId, rate: float) -> Stream:
     states = sorted(bus.groups(name), key=lambda state: state.group)
-    newest = bus.read(name, ids.spell((head[0], head[1] - 1)), 1) if head[1] else []
-    age_s = None
+    last = bus.read(name, ids.spell((head[0], head[1] - 1)), 1) if head[1] else []
+    newest = None
     with suppress(Poison):
-        age_s = (clock.now() - codec.header(newest[0].data).available) / _SECOND if newest else None
+        newest = codec.header(last[0].data).available if last else None
     return Stream(
         name=name,
         rate=rate,
         length=states[0].length if states else None,
         head=ids.spell(head),
-        age_s=age_s,
+        newest=newest,
+        age_s=None if newest is None else (clock.now() - newest) / _SECOND,
         groups=tuple(Group(state.group, state.lag, state.pending) for state in states),
     )
 
@@ -141,5 +153,5 @@ def _letters(bus: Bus, clock: Clock, name: str, head: EntryId) -> Stream:
     while letters := bus.dead_letters(name.removeprefix(DEAD), after, _PAGE):
         number, after = number + len(letters), letters[-1].letter_id
     # The server numbers them by its clock.
-    age_s = (clock.now() - head[0] * _MILLISECOND) / _SECOND
-    return Stream(name, 0.0, number, ids.spell(head), age_s, ())
+    newest = head[0] * _MILLISECOND
+    return Stream(name, 0.0, number, ids.spell(head), newest, (clock.now() - newest) / _SECOND, ())

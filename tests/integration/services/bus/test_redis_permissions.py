@@ -44,6 +44,18 @@ def test_an_agent_may_do_all_that_a_worker_does(connect):
         agent.trim(STREAM, "1-3")
 
 
+@pytest.mark.parametrize(("user", "stream"), [("developer", "strat:trial"), ("tournament", "tourn:spring")])
+def test_whoever_reads_through_a_group_may_lay_aside_what_it_cannot_take(connect, user, stream):
+    reader = connect(user)
+    reader.publish([Entry(stream, "1-1", b"1")])
+    (poison,) = reader.consume([stream], user, "a", 10)
+    reader.dead_letter(user, poison, "no")
+    assert [letter.entry.entry_id for letter in reader.dead_letters(user)] == ["1-1"]
+    assert reader.groups(stream)[0].pending == 0
+    with pytest.raises(StationError, match="permission"):
+        reader.publish([Entry(STREAM, "1-1", b"1")])
+
+
 def test_the_recorder_may_find_read_and_trim_every_stream_and_write_none(connect):
     connect("agents").publish([Entry(STREAM, f"1-{number}", b"1") for number in (1, 2, 3)])
     recorder = connect("journal")
