@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fleet import programs
 from fleet.errors import UserError
 from fleet.lab import image
 from fleet.lab.engine import require_root
@@ -24,14 +25,13 @@ PREINSTALLED = (
     *("dkms", "gcc", "linux-headers-amd64", "linux-headers-rt-amd64", "make"),
     *("ethtool", "rt-tests", "rtla", "sockperf", "stress-ng"),
 )
-# Unpacked beside the disk, not installed: the same emulator whatever the control machine runs, and newer than Debian
-# 12's 7.2, in which a kernel ran a half-patched instruction ("Oops: int3").
-EMULATOR = ("ovmf", "qemu-system-x86", "qemu-utils")
+# The same emulator whatever the control machine runs, and newer than Debian 12's 7.2, in which a kernel ran a
+# half-patched instruction ("Oops: int3").
+EMULATOR = programs.Programs("emulator", ("ovmf", "qemu-system-x86", "qemu-utils"), SUITE)
 TOOLS = ("mmdebstrap", "gdisk", "mtools", "dosfstools", "e2fsprogs")
 INSTALL = Path(__file__).with_name("install.sh")
 CACHE = BUILD / "vm"
-EMULATOR_FOLDER = CACHE / "emulator"
-FIRMWARE = EMULATOR_FOLDER / "usr/share/OVMF"
+FIRMWARE = EMULATOR.root / "usr/share/OVMF"
 FILESYSTEM = "5ab1e0fd-7b1d-4c0e-9d5b-2f1c6b8a7e10"  # any; it only has to be the same in fstab, menu and loader
 ESP_MIB, ROOT_MIB = 64, 8192
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -47,14 +47,11 @@ def provide(say: Callable[[str], None]) -> Path:
         UserError: not root, no apt, or a step of the build fails.
     """
     installed = CACHE / f"{SUITE}-{_recipe()}.qcow2"
-    if installed.exists() and FIRMWARE.exists():
-        return installed
     require_root()
     install_tools()
-    mirror = image.find_mirrors("Debian").main
-    _unpack_emulator(mirror)
+    programs.provide(EMULATOR)
     if not installed.exists():
-        _install(installed, mirror, say)
+        _install(installed, image.find_mirrors("Debian").main, say)
     return installed
 
 
@@ -73,28 +70,9 @@ def _install(target: Path, mirror: str, say: Callable[[str], None]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _unpack_emulator(mirror: str) -> None:
-    """Unpack the emulator of the guest's release, with its libraries and firmware, unless that was done before."""
-    if FIRMWARE.exists():
-        return
-    folder = CACHE / "emulator.new"
-    shutil.rmtree(folder, ignore_errors=True)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    include = f"--include={','.join(EMULATOR)}"
-    _run("mmdebstrap", "--mode=root", "--variant=extract", include, SUITE, str(folder), mirror)
-    shutil.rmtree(EMULATOR_FOLDER, ignore_errors=True)
-    folder.replace(EMULATOR_FOLDER)
-
-
 def program(name: str) -> list[str]:
     """Return the words that start one of the emulator's programs with the libraries it was built for."""
-    libraries = EMULATOR_FOLDER / "usr/lib/x86_64-linux-gnu"
-    return [
-        str(libraries / "ld-linux-x86-64.so.2"),
-        "--library-path",
-        str(libraries),
-        str(EMULATOR_FOLDER / "usr/bin" / name),
-    ]
+    return programs.command(EMULATOR, f"usr/bin/{name}")
 
 
 def host_key(installed: Path) -> str:
@@ -117,7 +95,7 @@ def install_tools() -> None:
 
 
 def _recipe() -> str:
-    words = " ".join((SUITE, *EMULATOR, *KERNELS, *PACKAGES, *PREINSTALLED, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB)))
+    words = " ".join((SUITE, *KERNELS, *PACKAGES, *PREINSTALLED, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB)))
     return hashlib.sha256(words.encode() + INSTALL.read_bytes()).hexdigest()[:12]
 
 

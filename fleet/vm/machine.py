@@ -191,7 +191,7 @@ def _command(machine: Machine) -> list[str]:
     forwards = "".join(f",hostfwd=tcp:{address}:{machine.port}-:22" for address in ADDRESSES)
     return [
         *disk.program("qemu-system-x86_64"),
-        *("-L", str(disk.EMULATOR_FOLDER / "usr/share/qemu"), "-L", str(disk.EMULATOR_FOLDER / "usr/share/seabios")),
+        *("-L", str(disk.EMULATOR.root / "usr/share/qemu"), "-L", str(disk.EMULATOR.root / "usr/share/seabios")),
         # In several threads a processor at times never ended a timer interrupt (its APIC kept bit 236 in service) and
         # the boot hung: 3 of about 20 with QEMU 10.0. One thread is no slower here.
         *("-accel", "kvm" if _virtualises() else "tcg,thread=single"),

@@ -14,7 +14,9 @@ from fleet.vm.__main__ import MACHINE
 
 
 @pytest.fixture
-def box(tmp_path):
+def box(tmp_path, monkeypatch):
+    # The emulator is unpacked by whoever starts a machine.
+    monkeypatch.setattr(disk, "program", lambda name: [name])
     made = machine.Machine(tmp_path, port=2999)
     made.key.with_suffix(".pub").write_text("ssh-ed25519 AAAA station-vm\n")
     return made
