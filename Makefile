@@ -20,13 +20,19 @@ lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only thes
 	@$(PYTHON) -m fleet.lab destroy
 
 ##@ Use it
-.PHONY: check-inventory check site verify drift latency
+.PHONY: check-inventory check site deploy halt verify drift latency
 check-inventory: setup ## find mistakes in an inventory before any host is touched
 	@$(PYTHON) -m fleet.inventory $(INVENTORY)
 check: setup ## dry run: what site would change, as a diff
 	@$(PLAY) playbooks/site.yml --check --diff
 site: setup ## bring every host to its declared state
 	@$(PLAY) playbooks/site.yml
+deploy: setup ## a new release of the trading services and nothing else; goes back by itself if it does not become ready
+	@$(PLAY) playbooks/deploy.yml
+# No set-up that may want a network, and no default: whoever stops the lab by mistake believes that production stands.
+halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="...")
+	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))
+	@INVENTORY=$(INVENTORY) pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$(REASON)"
 verify: setup ## prove the state on the real hosts
 	@$(PYTHON) -m fleet.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 
@@ -36,7 +42,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet kernel test-kernel test bench-site docs
+.PHONY: setup lock lint unit fleet kernel test-kernel test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -62,6 +68,8 @@ test-kernel: setup ## Molecule: all of it, with latency tools, bad input, profil
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel
 test: lint unit fleet ## everything CI runs
 	@echo "all tests passed"
+bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
+	@$(PYTHON) -m fleet.bench.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m fleet.bench.site
 docs: setup ## write the generated pages of docs/reference

@@ -9,8 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fleet.inventory.model import Fleet
-from fleet.paths import PROJECT
+import gevent
+
+# Ansible tries at its import what a name server takes, and gevent, in which pyinfra runs, prints that it failed.
+_HUB = gevent.get_hub()
+_HUB.NOT_ERROR, _errors = (*_HUB.NOT_ERROR, OSError), _HUB.NOT_ERROR
+from fleet.inventory.model import Fleet  # noqa: E402
+from fleet.paths import PROJECT  # noqa: E402
+
+_HUB.NOT_ERROR = _errors
 
 # Ansible's variable -> pyinfra's.
 _NAMES = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,26 +22,38 @@ COLUMNS = ("metric", "value", "baseline", "ratio", "goal", "met")
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure shall be; smaller is better.
+    """What a figure shall be; of the figures that shall be great, such as rates, the other two.
 
     Attributes:
         below: the value must be less than this.
         ratio: the value must be at most this part of the baseline.
+        above: the value must be at least this.
+        ratio_above: the value must be at least this part of the baseline.
     """
 
     below: float | None = None
     ratio: float | None = None
+    above: float | None = None
+    ratio_above: float | None = None
 
     def text(self, unit: str) -> str:
         """Say the goal in words."""
         parts = [f"< {self.below:g} {unit}"] if self.below is not None else []
+        parts += [f">= {self.above:,.0f} {unit}"] if self.above is not None else []
         parts += [f"ratio <= {self.ratio:g}"] if self.ratio is not None else []
+        parts += [f"ratio >= {self.ratio_above:g}"] if self.ratio_above is not None else []
         return ", ".join(parts)
 
     def is_met(self, value: float, ratio: float | None) -> bool:
         """Say whether a figure reaches it; without a baseline a ratio is not reached."""
-        below = self.below is None or value < self.below
-        return below and (self.ratio is None or (ratio is not None and ratio <= self.ratio))
+        return all(
+            (
+                self.below is None or value < self.below,
+                self.above is None or value >= self.above,
+                self.ratio is None or (ratio is not None and ratio <= self.ratio),
+                self.ratio_above is None or (ratio is not None and ratio >= self.ratio_above),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,28 @@ def row(metric: str, value: float, unit: str, baseline: float | None = None, goa
     if goal is None:
         return Row(metric, value, unit, baseline, ratio)
     return Row(metric, value, unit, baseline, ratio, goal.text(unit), goal.is_met(value, ratio))
+
+
+def machine(load: float) -> list[Row]:
+    """Return rows that say on what it was measured.
+
+    Args:
+        load: the load average before.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return [
+        row("processors", len(os.sched_getaffinity(0)), ""),
+        row("memory", round(memory), "GiB"),
+        row("load before the first run", round(load, 2), ""),
+    ]
+
+
+def missed(rows: Iterable[Row]) -> int:
+    """Say which goals were missed, and return the exit status: 1 if there is one."""
+    wrong = [one for one in rows if one.met is False]
+    for one in wrong:
+        print(f"missed: {one.metric}: {_number(one.value)} {one.unit}, goal {one.goal}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 def write(name: str, rows: Sequence[Row]) -> Path:

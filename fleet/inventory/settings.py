@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
 
 from fleet.inventory.problems import Place
 from fleet.inventory.reading import place_of
@@ -67,6 +68,8 @@ class Settings(Mapping[str, Any]):
 
 
 def _needs_rendering(value: Any) -> bool:
+    if isinstance(value, HostVars):
+        return False  # renders what is asked of it
     if isinstance(value, str):
         return any(mark in value for mark in ("{{", "{%", "{#"))
     if isinstance(value, Mapping):

@@ -14,7 +14,8 @@ from docker.errors import DockerException
 from fleet import playbook, verify
 from fleet.bench import report
 from fleet.errors import UserError
-from fleet.lab import engine, hosts, image, sample_data, secrets, status
+from fleet.inventory.model import Fleet
+from fleet.lab import engine, hosts, image, secrets, services, status
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 
 FIRST, AGAIN = "make lab, image not built yet", "make lab, image cached"
@@ -54,9 +55,10 @@ def up(options: argparse.Namespace) -> int:
     for check in failed:
         _say(f"failed: {check.host}, {check.role}: {check.name}: {check.message}")
     good = site.status == 0 and not failed
-    if good and "station" in limit.split(","):
-        sample_data.load(_say)
     if good:
+        for host in Fleet.load(LAB_INVENTORY, PROJECT).members["agents"]:
+            if host in limit.split(","):
+                services.show(host, _say)
         seconds = time.monotonic() - began
         if not options.hosts:
             metric = AGAIN if cached else FIRST

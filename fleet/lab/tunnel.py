@@ -1,8 +1,8 @@
-"""Ways into a host for what listens there on loopback or on a UNIX socket only; each ends with its caller."""
+# SPDX-License-Identifier: Apache-2.0
+"""A way into a host for what listens there on loopback only; it ends with its caller."""
 
 from __future__ import annotations
 
-import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,21 +15,6 @@ from fleet.paths import LAB_STATE
 SSH = ("ssh", "-F", str(LAB_STATE / "ssh_config"), "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 # Runs until its input ends, which it does when this process closes the pipe or dies, however it dies.
 WAIT = "echo ready; exec cat >/dev/null"
-RELAY = """
-import socket, sys, threading
-server = socket.socket(socket.AF_UNIX)
-server.connect(sys.argv[1])
-def send():
-    while data := sys.stdin.buffer.read1():
-        server.sendall(data)
-    server.shutdown(socket.SHUT_WR)
-threading.Thread(target=send, daemon=True).start()
-data = b"ready\\n"
-while data:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-    data = server.recv(65536)
-"""
 READY = b"ready\n"
 
 
@@ -47,25 +32,6 @@ def forwarded_port(host: str, port: int) -> Iterator[int]:
         if process.stdout is None or process.stdout.readline() != READY:
             raise UserError(f"cannot reach {host} over ssh: {_last_words(process)}")
         yield local
-
-
-@contextmanager
-def unix_socket(host: str, path: str, group: str) -> Iterator[socket.socket]:
-    """Yield a socket that leads to a UNIX socket of the host, opened there as a member of a group.
-
-    The admin is in no service's group, and ssh forwards with the admin's own rights: hence sudo and a relay.
-
-    Raises:
-        UserError: the host cannot be reached, or the socket cannot be opened.
-    """
-    command = shlex.join(["sudo", "-n", "-g", group, "python3", "-c", RELAY, path])
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen([*SSH, host, command], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=PIPE)
-    with _ended(process), ours:
-        if ours.recv(len(READY), socket.MSG_WAITALL) != READY:
-            raise UserError(f"cannot open {path} of {host}: {_last_words(process)}")
-        yield ours
 
 
 @contextmanager

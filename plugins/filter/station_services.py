@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ ORIGINS = {
     "questdb-http": "put the host into the group questdb, whose role brings it",
 }
 LOOPBACK = ("127.0.0.1", "localhost")
+ANYWHERE = ["any"]
+# Of the role anchor on the recorder's own host.
+ANCHOR_SOCKET = "/run/station-anchor.sock"
 # What is read starts before who reads it, and stops after it: so a stop of all drains.
 BACKENDS = ("redis-server@bus.service", "questdb.service")
 ORDER = (RecorderService, AgentService, FeedService)
@@ -65,6 +69,9 @@ def _host_problems(service: AnyService, credentials: set[str], online: frozenset
             known = ", ".join(sorted(credentials)) or "none"
             right = ORIGINS.get(name, "add it to agents_credentials")
             yield f'{place}: no credential "{name}", there is {known}; {right}'
+    for key, host in _far_hosts(service):
+        if not _is_ipv4(host):
+            yield f"{place}: {key}: {host} is a name, and a unit opens to addresses alone; write its IPv4 address"
     missing = sorted(service.wanted_cpus - online)
     if missing:
         shown = ",".join(map(str, missing))
@@ -94,9 +101,8 @@ def services_units(services: Sequence[Any]) -> list[dict[str, Any]]:
             "watchdog_s": model.watchdog_s,
             "credentials": _credentials(model),
             "after": [*BACKENDS, *_before(model, [other for other, _ in pairs])],
-            "network": _needs_network(model),
+            "network": _network(model),
             "metrics_port": model.metrics_port,
-            "former_keys": list(model.former_keys) if isinstance(model, RecorderService) else [],
         }
         for model, raw in pairs
     ]
@@ -129,6 +135,47 @@ def journal_key(secret: str, name: str) -> str:
 def journal_verifier(secret: str, name: str) -> str:
     """Return the public half of `journal_key`."""
     return _signer(secret, name).verifier.text()
+
+
+def journal_keys(services: Sequence[Any], secret: str, name: str) -> list[str]:
+    """Return the public keys of a journal, the present one and those before; none without a secret.
+
+    Args:
+        services: `agents_services`.
+        secret: random text; one that is too short is none.
+        name: of the journal.
+    """
+    recorders = [one for one in _plain(services) if one.get("kind") == "recorder"]
+    former = [str(key) for one in recorders for key in one.get("former_keys") or ()]
+    return [journal_verifier(secret, name), *former] if len(secret) >= SHORTEST_SECRET else []
+
+
+def journal_anchors(hosts: Sequence[str], hostvars: Mapping[str, Any], own: str) -> list[dict[str, str]]:
+    """Return where a journal is anchored: behind the socket on its own host, and on every other host of a group.
+
+    Args:
+        hosts: the group `anchors`.
+        hostvars: variables of all hosts.
+        own: the host that has the journal.
+
+    Raises:
+        AnsibleFilterError: no other host is in the group, or one has no address and port there.
+    """
+    others = [host for host in hosts if host != own]
+    if not others:
+        found = f"has {own} alone, whose own journal it is" if hosts else "has no host"
+        raise AnsibleFilterError(f"group anchors {found}; put another host into it in hosts.yml")
+    return [
+        {"name": "oversight", "socket": ANCHOR_SOCKET},
+        *({"name": host, "address": _anchor_address(host, hostvars[host])} for host in others),
+    ]
+
+
+def _anchor_address(host: str, variables: Mapping[str, Any]) -> str:
+    address, port = variables.get("ansible_host"), variables.get("anchor_port")
+    if not (address and port):
+        raise AnsibleFilterError(f"{host} of group anchors: ansible_host or anchor_port is missing; set it")
+    return f"{address}:{port}"
 
 
 def package_file(package: str, path: str) -> str:
@@ -176,19 +223,31 @@ def _before(service: AnyService, others: Sequence[AnyService]) -> list[str]:
     return [f"station@{other.name}.service" for other in others if ORDER.index(type(other)) < rank]
 
 
-def _needs_network(service: AnyService) -> bool:
-    """Say whether a service talks to anyone beyond this host."""
+def _network(service: AnyService) -> list[str]:
+    """Return whom a service talks to beyond this host."""
+    if isinstance(service, FeedService) and not isinstance(service.feed, ReplayFeed):
+        return ANYWHERE
+    return sorted({host for _, host in _far_hosts(service)})
+
+
+def _far_hosts(service: AnyService) -> list[tuple[str, str]]:
+    """Return key and host of each address that a service is given and that is not this host's."""
+    found: list[tuple[str, str | None]] = []
     if isinstance(service, RecorderService):
-        return any(anchor.command for anchor in service.anchors) or _is_far(service.questdb.address)
-    if isinstance(service, FeedService):
-        if isinstance(service.feed, ReplayFeed):
-            return service.feed.table is not None and _is_far(service.feed.table.address)
-        return True
-    return False
+        found = [(f"anchors.{number}.address", anchor.address) for number, anchor in enumerate(service.anchors)]
+        found.append(("questdb.address", service.questdb.address))
+    elif isinstance(service, FeedService) and isinstance(service.feed, ReplayFeed) and service.feed.table:
+        found = [("feed.table.address", service.feed.table.address)]
+    pairs = [(key, address.rpartition(":")[0]) for key, address in found if address]
+    return [(key, host) for key, host in pairs if host not in LOOPBACK]
 
 
-def _is_far(address: str) -> bool:
-    return address.rpartition(":")[0] not in LOOPBACK
+def _is_ipv4(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _cpus(text: str) -> frozenset[int]:
@@ -226,7 +285,9 @@ class FilterModule:
             "services_units": services_units,
             "services_set": services_set,
             "services_scrape": services_scrape,
+            "journal_anchors": journal_anchors,
             "journal_key": journal_key,
+            "journal_keys": journal_keys,
             "journal_verifier": journal_verifier,
             "package_file": package_file,
         }

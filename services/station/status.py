@@ -106,7 +106,7 @@ def _cells(group: Group | None) -> tuple[str, str, str]:
 
 
 def _newest(stream: Stream) -> str:
-    """Return how old the newest event is; of one that is replayed, which is older than a day, its own time says more."""
+    """Return how old the newest event is, or of one that is replayed, which is older than a day, its own time."""
     if stream.newest is None or stream.age_s is None:
         return "-"
     if stream.age_s < _DAY_S:

@@ -3,24 +3,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
-from fleet.lab.bars import Bar, real_bars
 from fleet.paths import PROJECT, VENV_BIN
 from plugins.filter.station_services import journal_key, services_units
 
 PROGRAM = "/opt/station/current/venv/bin/station"
-CHECKPOINTS = "/var/lib/station-oversight/checkpoints"
 HOUR_US = 3_600_000_000
+COLUMNS = ("Open", "High", "Low", "Close", "Volume")
 PATIENCE_S = 180
 
 # Runs on the host: the password goes from its file into the request and into no argument.
@@ -99,7 +100,7 @@ def test_each_runs_on_the_cpus_that_it_was_given(host: Host, units: Units) -> No
 
 
 def test_units_are_hardened(host: Host, units: Units) -> None:
-    for name in [*(unit["unit"] for unit in units.values()), "station-anchor@0.service"]:
+    for name in [unit["unit"] for unit in units.values()]:
         answer = host.run("systemd-analyze security --no-pager --threshold=20 %s", name)
         assert answer.rc == 0, answer.stdout.splitlines()[-1:]
 
@@ -174,7 +175,7 @@ def test_every_stream_is_on_the_bus(host: Host, settings: Settings) -> None:
 
 
 def test_the_database_holds_exactly_the_bars_that_were_replayed(host: Host, settings: Settings) -> None:
-    wanted = [numbers(bar) for bar in real_bars() if bar.sym == "EURUSD"]
+    wanted = replayed(settings["agents_data"]["EURUSD.csv"])
     which = f"FROM bars WHERE symbol = 'EURUSD' AND source = 'backtesting' AND \"interval\" = {HOUR_US}"
     count = f"SELECT count() {which}"
     wait_until("all bars are stored", lambda: rows(host, settings, count)[0][0] >= len(wanted))
@@ -182,22 +183,34 @@ def test_the_database_holds_exactly_the_bars_that_were_replayed(host: Host, sett
     assert [tuple(row) for row in found] == wanted
 
 
-def numbers(bar: Bar) -> tuple[float, ...]:
-    return (bar.ts, bar.o, bar.h, bar.l, bar.c, bar.v)
+def replayed(path: str) -> list[tuple[float, ...]]:
+    """Return close (us) and numbers of every line of the file, which stamps a bar at its open."""
+    with Path(path).open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    opened = [datetime.fromisoformat(line[""]).replace(tzinfo=UTC) for line in lines]
+    return [
+        (int(start.timestamp()) * 1_000_000 + HOUR_US, *(float(line[name]) for name in COLUMNS))
+        for start, line in zip(opened, lines, strict=True)
+    ]
 
 
-def test_history_is_as_it_was_written_and_anchored(host: Host) -> None:
-    answer = host.run(f"{PROGRAM} journal verify --anchor oversight={CHECKPOINTS}")
+def test_history_is_as_it_was_written_and_anchored(host: Host, settings: Settings) -> None:
+    recorder = next(one for one in settings["agents_services"] if one["kind"] == "recorder")
+    # The newest checkpoint reaches an anchor within some seconds.
+    wait_until(
+        "all anchors keep checkpoints", lambda: " 0 anchored" not in host.run(f"{PROGRAM} journal verify").stdout
+    )
+    answer = host.run(f"{PROGRAM} journal verify --json")
     assert answer.rc == 0, answer.stdout + answer.stderr
-    assert "anchored at oversight" in answer.stdout
+    assert set(json.loads(answer.stdout)["anchored"]) == {anchor["name"] for anchor in recorder["anchors"]}
 
 
-def test_the_services_cannot_touch_what_oversight_keeps(host: Host) -> None:
-    as_station = "setpriv --reuid=station --regid=station --clear-groups"
-    for command in (f"cat {CHECKPOINTS}", f"truncate --size=0 {CHECKPOINTS}", "touch /opt/station/anchor.py"):
-        answer = host.run(f"{as_station} {command}")
-        assert answer.rc != 0
-        assert "ermission denied" in answer.stderr
+def test_the_recorder_reaches_its_anchors_and_others_nobody(host: Host, units: Units) -> None:
+    for unit in units.values():
+        allowed, denied = shown(host, unit["unit"], "IPAddressAllow", "IPAddressDeny")
+        wanted = {"127.0.0.0/8", "::1/128", *(f"{address}/32" for address in unit["network"])}
+        assert set(allowed.split()) == wanted
+        assert set(denied.split()) == {"0.0.0.0/0", "::/0"}
 
 
 def test_the_kill_switch_has_its_place_and_services_may_not_release_it(host: Host) -> None:
@@ -228,7 +241,7 @@ def test_all_come_back_when_all_are_killed_and_history_is_whole(host: Host, unit
             f"{name} is back",
             lambda name=name, pid=pid: main_pid(host, name) not in {0, pid} and is_ready(host, name),
         )
-    answer = host.run(f"{PROGRAM} journal verify --anchor oversight={CHECKPOINTS}")
+    answer = host.run(f"{PROGRAM} journal verify")
     assert answer.rc == 0, answer.stdout + answer.stderr
 
 

@@ -7,6 +7,8 @@ import argparse
 import json
 import secrets
 import sys
+import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import date
@@ -14,7 +16,10 @@ from pathlib import Path
 
 from station.cli.questdb import Access, access, add_access
 from station.cli.words import Verbs, group, verb
+from station.config import RecorderService, load
+from station.config.recorder import Anchor
 from station.errors import StationError
+from station.journal.anchors import Listener
 from station.journal.checkpoint import Signer, VerifierKey
 from station.journal.export import export
 from station.journal.follower import replay
@@ -24,6 +29,7 @@ from station.journal.verifier import verify
 
 FOLDER = Path("/var/lib/station/journal")
 KEYS = Path("/etc/station/journal.keys")
+RECORDER = Path("/etc/station/services/journal.yml")
 _SEED_BYTES = 32
 
 
@@ -41,7 +47,20 @@ def add(verbs: Verbs) -> None:
         "--keys", type=Path, default=KEYS, help=f"file of the journal's public keys, one a line ({KEYS})"
     )
     check.add_argument(
-        "--anchor", action="append", default=[], metavar="NAME=FILE", help="what an anchor keeps; once for each"
+        "--recorder",
+        type=Path,
+        metavar="FILE",
+        help=f"the recorder's, which names the anchors (for {FOLDER} {RECORDER})",
+    )
+    check.add_argument(
+        "--anchor",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a copy of what an anchor keeps, instead of it",
+    )
+    check.add_argument(
+        "--without-anchor", action="append", default=[], metavar="NAME", help="leave an anchor out that does not answer"
     )
     check.add_argument("--json", action="store_true", help="print JSON")
     check.add_argument("--without-questdb", action="store_true", help="leave the database out")
@@ -62,12 +81,15 @@ def add(verbs: Verbs) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    keys, anchors = _keys(arguments.keys), dict(map(_anchor, arguments.anchor))
-    if arguments.without_questdb:
-        verdict = verify(arguments.folder, keys, anchors)
-    else:
-        with closing(_store(access(arguments))) as store:
-            verdict = verify(arguments.folder, keys, anchors, store)
+    keys, copies = _keys(arguments.keys), dict(map(_anchor, arguments.anchor))
+    with tempfile.TemporaryDirectory(prefix="station-anchors-") as folder:
+        asked = [anchor for anchor in _anchors(arguments) if anchor.name not in copies]
+        anchors = {**_fetched(asked, keys, Path(folder)), **copies}
+        if arguments.without_questdb:
+            verdict = verify(arguments.folder, keys, anchors)
+        else:
+            with closing(_store(access(arguments))) as store:
+                verdict = verify(arguments.folder, keys, anchors, store)
     said = json.dumps(asdict(verdict), default=dict) if arguments.json else verdict.text()
     sys.stdout.write(f"{said}\n")
     return int(not verdict.ok)
@@ -117,6 +139,36 @@ def _keys(path: Path) -> list[VerifierKey]:
         reason = getattr(error, "strerror", None) or "is no text"
         raise StationError(f"{path}: {reason}; name the file of the journal's public keys with --keys") from None
     return [VerifierKey.parse(line) for line in lines if line.strip()]
+
+
+def _anchors(arguments: argparse.Namespace) -> list[Anchor]:
+    """Return the recorder's anchors but those that are left out; the journal of another folder has none by itself."""
+    path = arguments.recorder or (RECORDER if arguments.folder == FOLDER else None)
+    known: dict[str, Anchor] = {}
+    if path:
+        service = load(path)
+        if not isinstance(service, RecorderService):
+            raise StationError(f"{path}: is no recorder's file; name that one with --recorder")
+        known = {anchor.name: anchor for anchor in service.anchors}
+    for name in arguments.without_anchor:
+        if known.pop(name, None) is None:
+            raise StationError(
+                f"--without-anchor {name}: there is no such anchor, there is {', '.join(known) or 'none'}"
+            )
+    return list(known.values())
+
+
+def _fetched(anchors: Sequence[Anchor], keys: Sequence[VerifierKey], folder: Path) -> dict[str, Path]:
+    """Return a file for each anchor with what it keeps of the journal, whose present key is the first."""
+    files = {anchor.name: folder / anchor.name for anchor in anchors}
+    for anchor in anchors if keys else ():
+        with files[anchor.name].open("wb") as file:
+            try:
+                Listener(anchor.place).fetch(keys[0].name, file)
+            except OSError as error:
+                right = f"mend it, or go on without it: --without-anchor {anchor.name}"
+                raise StationError(f"anchor {anchor.name} at {anchor.place}: {error}; {right}") from error
+    return files
 
 
 def _anchor(text: str) -> tuple[str, Path]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from station.config.base import Breach, Model, Redis, Service
-from station.config.values import AbsolutePath, Address, Credential, Name, Words
+from station.config.values import AbsolutePath, Address, Credential, Name
 
 
 class QuestDB(Model):
@@ -23,15 +23,20 @@ class Anchor(Model):
     """A place outside the recorder's reach that keeps what it signed."""
 
     name: Name = Field(description="what the anchor is called in messages")
-    command: Words | None = Field(default=None, description="a command that gets each checkpoint on standard input")
-    socket: AbsolutePath | None = Field(default=None, description="or a socket behind which such a program runs")
+    socket: AbsolutePath | None = Field(default=None, description="the UNIX socket behind which it is, on this host")
+    address: Address | None = Field(default=None, description="or its <host>:<port>, on another host")
 
     @model_validator(mode="after")
     def _check_way(self) -> Self:
-        if (self.command is None) == (self.socket is None):
-            wrong = "is missing, and socket too" if self.command is None else "is there as well as socket"
-            raise Breach("command", f"{wrong}; give one of them")
+        if (self.address is None) == (self.socket is None):
+            wrong = "is missing, and socket too" if self.address is None else "is there as well as socket"
+            raise Breach("address", f"{wrong}; give one of them")
         return self
+
+    @property
+    def place(self) -> str:
+        """Return where it listens."""
+        return self.socket or self.address or ""
 
 
 class RecorderService(Service):

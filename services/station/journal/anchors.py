@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Anchors: places outside the recorder's reach that keep what was signed, and refuse another history.
 
-An anchor is the program roles/agents/files/anchor.py, at the end of an ssh command to another host or behind a socket
-that the oversight user listens on. Each has a thread of its own, and only the newest note waits, so that one that hangs
-costs nothing.
+An anchor is the program roles/anchor/files/anchor.py behind a socket: on the recorder's host as another user, or on
+another host. Each has a thread of its own, and only the newest note waits, so that one that hangs costs nothing.
 """
 
 from __future__ import annotations
 
+import re
 import socket
-import subprocess
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 # What the first word of an anchor's answer means; any other answer is none.
 _KEPT, _REFUSED = "kept", "refused:"
+_HAS = re.compile(rb"has (0|[1-9][0-9]{0,18})")
 _LONGEST_ANSWER = 4096
+_BLOCK = 65536
+# An anchor gives up after 30 s.
+_FETCH_S = 40.0
+LARGEST_BYTES = 1 << 30
+# A note costs an anchor the start of a process, about 0.1 s of a CPU, and stays there for good, 200 bytes.
+EVERY_S = 10.0
 
 
 class Way(Protocol):
@@ -33,49 +39,70 @@ class Way(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command that gets the note on its standard input.
+class Listener:
+    """An anchor's socket, behind which the program runs for each connection.
 
     Attributes:
-        words: the command line.
-        timeout_s: seconds after which it is given up.
+        place: its path, or <host>:<port>.
+        timeout_s: seconds after which an answer to a note is given up.
     """
 
-    words: Sequence[str]
+    place: str
     timeout_s: float = 10.0
 
     def __call__(self, note: bytes) -> str:
-        """Run it once."""
-        try:
-            done = subprocess.run(self.words, input=note, capture_output=True, timeout=self.timeout_s, check=False)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"nothing within {self.timeout_s:g} s") from None
-        return _line(done.stdout or done.stderr)
+        """Hand over a note and return the answer."""
+        said = b""
+        for part in self._answer(note, self.timeout_s):
+            said += part
+            if len(said) >= _LONGEST_ANSWER:
+                break
+        return _line(said)
 
+    def fetch(self, journal: str, file: IO[bytes]) -> None:
+        """Write what the anchor keeps of a journal to a file.
 
-@dataclass(frozen=True, slots=True)
-class Socket:
-    """A UNIX socket behind which the program runs for each connection.
+        Args:
+            journal: its name.
+            file: takes the notes.
 
-    Attributes:
-        path: of the socket.
-        timeout_s: seconds after which it is given up.
-    """
+        Raises:
+            OSError: there is no answer, or not the whole.
+        """
+        answer, said = self._answer(b"read %b\n" % journal.encode(), _FETCH_S), b""
+        for part in answer:
+            said += part
+            if b"\n" in said or len(said) >= _LONGEST_ANSWER:
+                break
+        head, _, rest = said.partition(b"\n")
+        found = _HAS.fullmatch(head)
+        if found is None:
+            raise OSError(_line(head) or "no answer")
+        size, written = int(found[1]), file.write(rest)
+        if size > LARGEST_BYTES:
+            raise OSError(f"it keeps {size:,} bytes, too many to ask for; copy them, see --anchor")
+        for part in answer:
+            written += file.write(part)
+            if written > size:
+                break
+        if written != size:
+            raise OSError(f"{written:,} bytes came of the {size:,} that it has")
 
-    path: Path
-    timeout_s: float = 10.0
-
-    def __call__(self, note: bytes) -> str:
-        """Connect once."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-            channel.settimeout(self.timeout_s)
-            channel.connect(str(self.path))
-            channel.sendall(note)
+    def _answer(self, request: bytes, seconds: float) -> Iterator[bytes]:
+        end = time.monotonic() + seconds
+        host, _, port = self.place.rpartition(":")
+        with socket.socket(socket.AF_INET if host else socket.AF_UNIX) as channel:
+            channel.settimeout(seconds)
+            channel.connect((host, int(port)) if host else self.place)
+            channel.sendall(request)
             channel.shutdown(socket.SHUT_WR)
-            answer = b""
-            while len(answer) < _LONGEST_ANSWER and (part := channel.recv(_LONGEST_ANSWER)):
-                answer += part
-        return _line(answer)
+            while True:
+                # One that sends a byte now and then does not get more time.
+                channel.settimeout(max(end - time.monotonic(), 0.001))
+                part = channel.recv(_BLOCK)
+                if not part:
+                    return
+                yield part
 
 
 @dataclass(slots=True)
@@ -103,7 +130,7 @@ class Anchor:
         state: how it goes.
     """
 
-    def __init__(self, name: str, way: Way, every_s: float = 1.0) -> None:
+    def __init__(self, name: str, way: Way, every_s: float = EVERY_S) -> None:
         """Set it up without any I/O.
 
         Args:

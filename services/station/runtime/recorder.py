@@ -10,11 +10,10 @@ from pathlib import Path
 
 from station.bus.port import Bus
 from station.config import RecorderService
-from station.config.recorder import Anchor as AnchorOptions
 from station.errors import Unavailable
 from station.feeds.credentials import read_token
 from station.journal import service as journal
-from station.journal.anchors import Anchor, Command, Socket
+from station.journal.anchors import Anchor, Listener
 from station.journal.checkpoint import Signer, VerifierKey
 from station.journal.opening import Author
 from station.journal.questdb import QuestDB, Server
@@ -51,7 +50,7 @@ class RecorderWork:
                 bus=self._bus,
                 store=store,
                 clock=around.clock,
-                anchors=[_anchor(options) for options in service.anchors],
+                anchors=[Anchor(one.name, Listener(one.place)) for one in service.anchors],
                 limits=Limits(service.batch, service.keep),
             )
         )
@@ -121,11 +120,6 @@ class RecorderWork:
         }
         for name, (meaning, look) in figures.items():
             self._around.metrics.watch(name, meaning, look)
-
-
-def _anchor(options: AnchorOptions) -> Anchor:
-    way = Command(options.command) if options.command else Socket(Path(str(options.socket)))
-    return Anchor(options.name, way)
 
 
 def _facts() -> dict[str, str]:

@@ -72,7 +72,7 @@ def test_a_password_that_cannot_be_used_is_named_with_its_remedy(password: str |
 
 @given(st.text(min_size=1, max_size=40))
 def test_no_message_carries_a_password(password: str) -> None:
-    secret = f"secret{password}"
+    secret = f"hunter2{password}"
     assert not [line for line in acl_problems(USERS, PASSWORDS | {"agents": secret}) if secret in line]
 
 

@@ -16,7 +16,9 @@ from station.journal.checkpoint import Signer
 from fleet.paths import PROJECT
 from plugins.filter.station_services import (
     FilterModule,
+    journal_anchors,
     journal_key,
+    journal_keys,
     journal_verifier,
     package_file,
     services_problems,
@@ -28,12 +30,19 @@ from plugins.filter.station_services import (
 SERVICES = yaml.safe_load((PROJECT / "group_vars/agents.yml").read_text())["agents_services"]
 CREDENTIALS = ["redis-agents", "redis-journal", "questdb-http", "journal-key"]
 SECRET = "0123456789abcdef0123456789abcdef"
+HOSTS = {
+    "station": {"ansible_host": "10.10.0.10"},
+    "aibox": {"ansible_host": "10.10.0.12", "anchor_port": 9310},
+    "vps": {"ansible_host": "10.20.0.10", "anchor_port": 9311},
+}
 
 
 @pytest.fixture
 def services() -> list[dict[str, Any]]:
     """Return the recorder, the feed and the agent of the fleet, to be changed; CPUs are a host's business."""
-    return [{**copy.deepcopy(one), "cpus": ""} for one in SERVICES]
+    found = [{**copy.deepcopy(one), "cpus": ""} for one in SERVICES]
+    found[0]["anchors"] = journal_anchors(["aibox"], HOSTS, "station")
+    return found
 
 
 def problems(services: list[dict[str, Any]], online: str = "0-3") -> list[str]:
@@ -101,9 +110,14 @@ def test_a_unit_gets_the_credentials_that_its_service_names_and_no_others(servic
     }
 
 
-def test_only_who_talks_to_others_reaches_the_network(services: list[dict[str, Any]]) -> None:
+def test_a_unit_reaches_the_addresses_that_its_service_names_and_a_feed_whatever_its_vendor_has(
+    services: list[dict[str, Any]],
+) -> None:
+    assert [unit["network"] for unit in services_units(services)] == [["10.10.0.12"], [], []]
+    services[0]["anchors"] = services[0]["anchors"][:1]
     assert not any(unit["network"] for unit in services_units(services))
-    services[0]["anchors"] = [{"name": "far", "command": ["ssh", "anchor@vps"]}]
+    services[0]["anchors"] = journal_anchors(["vps", "aibox"], HOSTS, "station")
+    services[0]["questdb"] = {"address": "10.10.0.9:9000"}
     services[1]["feed"] = {
         "source": "exchange",
         "exchange": "kraken",
@@ -113,7 +127,54 @@ def test_only_who_talks_to_others_reaches_the_network(services: list[dict[str, A
     }
     services[2]["symbols"] = ["BTC/USD"]
     found = {unit["name"]: unit["network"] for unit in services_units(services)}
-    assert found == {"journal": True, "momentum": False, "replay": True}
+    assert found == {"journal": ["10.10.0.12", "10.10.0.9", "10.20.0.10"], "momentum": [], "replay": ["any"]}
+
+
+def test_a_replay_from_another_hosts_database_reaches_that_host(services: list[dict[str, Any]]) -> None:
+    del services[1]["feed"]["files"]
+    services[1]["feed"]["table"] = {"address": "10.10.0.9:9000", "origin": "backtesting"}
+    assert services_units(services)[2]["network"] == ["10.10.0.9"]
+
+
+def test_an_address_that_is_a_name_is_refused_for_a_unit_that_opens_to_addresses(
+    services: list[dict[str, Any]],
+) -> None:
+    services[0]["anchors"][1]["address"] = "aibox.example:9310"
+    assert problems(services) == [
+        "agents_services: journal: anchors.1.address: aibox.example is a name, and a unit opens to"
+        " addresses alone; write its IPv4 address"
+    ]
+
+
+def test_a_journal_is_anchored_on_its_own_host_and_on_every_other_one_of_the_group() -> None:
+    own = {"name": "oversight", "socket": "/run/station-anchor.sock"}
+    assert journal_anchors(["aibox", "station", "vps"], HOSTS, "station") == [
+        own,
+        {"name": "aibox", "address": "10.10.0.12:9310"},
+        {"name": "vps", "address": "10.20.0.10:9311"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        ([], "group anchors has no host; put another host into it in hosts.yml"),
+        (["station"], "group anchors has station alone, whose own journal it is; put another host into it"),
+        (["aibox", "modelserver"], "modelserver of group anchors: ansible_host or anchor_port is missing; set it"),
+    ],
+)
+def test_an_anchor_that_cannot_be_one_is_refused_by_name(hosts: list[str], words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=words):
+        journal_anchors(hosts, {**HOSTS, "modelserver": {"ansible_host": "10.10.0.13"}}, "station")
+
+
+def test_the_keys_of_a_journal_are_the_present_one_and_those_before(services: list[dict[str, Any]]) -> None:
+    services[0]["former_keys"] = ["station/journal+00000000+AAAA"]
+    assert journal_keys(services, SECRET, "station/journal") == [
+        journal_verifier(SECRET, "station/journal"),
+        "station/journal+00000000+AAAA",
+    ]
+    assert journal_keys(services, "change-me", "station/journal") == []
 
 
 def test_a_file_says_what_the_inventory_says(services: list[dict[str, Any]], tmp_path: Path) -> None:

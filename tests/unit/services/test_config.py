@@ -41,7 +41,7 @@ RECORDER: dict[str, Any] = {
     "kind": "recorder",
     "name": "recorder",
     "metrics_port": 9203,
-    "anchors": [{"name": "vps", "command": ["ssh", "anchor@vps"]}],
+    "anchors": [{"name": "vps", "address": "10.0.0.1:9310"}],
 }
 LIVE = {"symbols": ["BTC/USD"], "interval": "1m", "market_hours": "always"}
 
@@ -144,8 +144,10 @@ def test_every_source_of_bars_is_taken(feed: dict[str, Any]) -> None:
         (AGENT, "strategy.band", 1, "strategy.band: 1 is wrong; input should be less than 1"),
         (RECORDER, "stream", "md:recorder", 'stream: "md:recorder" is none; there is journal'),
         (RECORDER, "questdb", {"address": "localhost"}, 'questdb.address: "localhost" is no address'),
-        (RECORDER, "anchors", [{"name": "a", "command": ["b"]}] * 2, "anchors: a is there twice"),
-        (RECORDER, "anchors.0.command", [], "anchors.0.command: is empty; name at least one"),
+        (RECORDER, "anchors", [{"name": "a", "socket": "/b"}] * 2, "anchors: a is there twice"),
+        (RECORDER, "anchors.0.address", "vps", 'anchors.0.address: "vps" is no address; write <host>:<port>'),
+        (RECORDER, "anchors.0.address", None, "anchors.0.address: is missing, and socket too; give one of them"),
+        (RECORDER, "anchors.0.socket", "/b", "anchors.0.address: is there as well as socket; give one of them"),
         (FEED, "redis", "/run/redis.sock", 'redis: "/run/redis.sock" is wrong; input should be an object'),
     ],
 )
@@ -278,7 +280,7 @@ def test_each_value_is_shown_with_where_it_is_from(tmp_path: Path) -> None:
 def test_a_setting_in_a_list_is_shown_with_its_number(tmp_path: Path) -> None:
     (file,) = written(tmp_path, RECORDER)
     shown = {value.key: value.value for value in config.explain(file)}
-    assert shown["anchors.0.command"] == "ssh, anchor@vps"
+    assert shown["anchors.0.address"] == "10.0.0.1:9310"
 
 
 def test_a_service_cannot_be_changed(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Service:
         self.stop = threading.Event()
         self.alarms: list[Alarm] = []
         self.patience = Patience(SystemClock(), self.stop.is_set)
-        self.bus = RedisBus(server.server(timeout), raise_alarm=self.alarms.append)
+        self.bus = RedisBus(server.server(timeout=timeout), raise_alarm=self.alarms.append)
         self.producer = Producer(self.bus, stream, name, self.patience, folder / name)
         self.published: list[Event] = []
         self.errors: list[BaseException] = []

@@ -27,8 +27,15 @@ def test_a_goal_is_met_only_if_all_of_it_is(value: float, baseline: float, below
     assert one.met is (value < below and value / baseline <= ratio)
 
 
+@given(POSITIVE, POSITIVE, POSITIVE, POSITIVE)
+def test_so_is_one_for_a_figure_that_shall_be_great(value: float, baseline: float, above: float, ratio: float):
+    one = row("rate", value, "rows/s", baseline, Goal(above=above, ratio_above=ratio))
+    assert one.met is (value >= above and value / baseline >= ratio)
+
+
 def test_a_ratio_without_a_baseline_is_not_met():
     assert row("run", 1, "s", goal=Goal(ratio=0.2)).met is False
+    assert row("rate", 1, "rows/s", goal=Goal(ratio_above=0.2)).met is False
 
 
 def test_a_figure_without_a_goal_is_neither_met_nor_missed():
@@ -38,6 +45,15 @@ def test_a_figure_without_a_goal_is_neither_met_nor_missed():
 def test_a_goal_is_said_in_words():
     cells = row("run", 61.26, "s", 1310, Goal(below=60, ratio=0.2)).cells()
     assert cells == ("run", "61.3 s", "1,310 s", "0.05", "< 60 s, ratio <= 0.2", "no")
+    cells = row("rate", 180_000, "rows/s", 200_000, Goal(above=200_000, ratio_above=0.8)).cells()
+    assert cells == ("rate", "180,000 rows/s", "200,000 rows/s", "0.90", ">= 200,000 rows/s, ratio >= 0.8", "no")
+
+
+def test_missed_goals_are_said_and_make_the_status(capsys: pytest.CaptureFixture[str]):
+    fast, slow = row("run", 50, "s", goal=Goal(below=60)), row("run", 61.26, "s", goal=Goal(below=60))
+    assert report.missed([fast, row("hosts", 6, "")]) == 0
+    assert report.missed([fast, slow]) == 1
+    assert capsys.readouterr().err == "missed: run: 61.3 s, goal < 60 s\n"
 
 
 def test_the_file_is_a_list_of_rows_and_reads_back_equal(results: Path):

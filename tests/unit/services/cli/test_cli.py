@@ -98,7 +98,7 @@ def test_status_is_a_table_with_a_row_a_group(streams: Streams, services: list[s
     found, output, _ = told(["status", *services], capsys)
     heading, row = output.splitlines()
     assert found == 0
-    assert heading.split() == ["stream", "events/s", "length", "head", "age", "group", "lag", "pending"]
+    assert heading.split() == ["stream", "events/s", "length", "head", "newest", "group", "lag", "pending"]
     assert row.split()[:4] == ["md:replay", "0.0", "2", "7-2"]
     assert row.split()[-3:] == ["journal", "1", "1"]
 

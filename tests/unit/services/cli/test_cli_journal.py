@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from station import codec
 from station.bus.memory import MemoryBus, Streams
 from station.bus.port import Entry
@@ -17,7 +18,8 @@ from station.journal import service as at_work
 from station.journal.checkpoint import Signer, VerifierKey
 from station.journal.opening import Author
 
-from tests.unit.services.cli.cli_kit import Said, event, told
+from tests.unit.services.cli.cli_kit import Said, event, told, write
+from tests.unit.services.journal.anchor_kit import Store, note
 
 SIGNER = Signer("station.example/journal", bytes(range(32)))
 
@@ -84,6 +86,81 @@ def test_a_verification_that_cannot_be_done_is_status_2(journal_folder: Path, tm
     found, _, error = told([*words, str(tmp_path / "keys"), "--anchor", "vps"], capsys)
     assert found == 2
     assert 'station: --anchor "vps": write NAME=FILE' in error
+
+
+@pytest.fixture
+def verified(journal_folder: Path, tmp_path: Path) -> list[str]:
+    """Return the words that verify the journal with the anchors of its recorder's file, which has none yet."""
+    recorder = write(tmp_path / "journal.yml", kind="recorder", name="journal", metrics_port=9301)
+    words = ["journal", "verify", "--folder", str(journal_folder), "--keys", str(tmp_path / "keys")]
+    return [*words, "--without-questdb", "--recorder", str(recorder)]
+
+
+def name_anchors(tmp_path: Path, *anchors: dict[str, str]) -> None:
+    file = tmp_path / "journal.yml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "anchors": list(anchors)}))
+
+
+def test_the_anchors_of_the_recorder_are_asked(
+    verified: list[str], journal_folder: Path, tmp_path: Path, capsys: Said
+) -> None:
+    store = Store(tmp_path)
+    kept = (journal_folder / "checkpoints").read_bytes()
+    with store.listening(tmp_path / "socket") as here, store.listening() as there:
+        name_anchors(tmp_path, {"name": "oversight", "socket": here}, {"name": "aibox", "address": there})
+        store.file.write_bytes(kept)
+        found, output, _ = told(verified, capsys)
+        assert (found, output) == (
+            0,
+            "4 records are as they were written, 4 of them signed, 4 anchored at oversight, 4 anchored at aibox\n",
+        )
+        store.file.write_bytes(kept + note(9))
+        found, output, _ = told(verified, capsys)
+        assert found == 1
+        assert "a checkpoint that oversight keeps is of another chain" in output
+
+
+def test_an_anchor_that_does_not_answer_is_status_2_unless_it_is_left_out_by_name(
+    verified: list[str], journal_folder: Path, tmp_path: Path, capsys: Said
+) -> None:
+    name_anchors(tmp_path, {"name": "aibox", "socket": f"{tmp_path}/none"})
+    found, _, error = told(verified, capsys)
+    assert found == 2
+    assert f"anchor aibox at {tmp_path}/none: [Errno 2] No such file or directory" in error
+    assert "go on without it: --without-anchor aibox" in error
+    assert told([*verified, "--without-anchor", "aibox"], capsys)[0] == 0
+    copied = told([*verified, "--anchor", f"aibox={journal_folder}/checkpoints"], capsys)
+    assert copied[0] == 0
+    assert "4 anchored at aibox" in copied[1]
+    found, _, error = told([*verified, "--without-anchor", "vps"], capsys)
+    assert found == 2
+    assert "--without-anchor vps: there is no such anchor, there is aibox" in error
+
+
+def test_a_file_that_is_no_recorders_is_refused(verified: list[str], tmp_path: Path, capsys: Said) -> None:
+    write(
+        tmp_path / "journal.yml",
+        kind="agent",
+        name="momentum",
+        metrics_port=9303,
+        stream="strat:momentum",
+        strategy={"name": "Momentum"},
+        reads=["md:replay"],
+        symbols=["EURUSD"],
+    )
+    found, _, error = told(verified, capsys)
+    assert found == 2
+    assert "journal.yml: is no recorder's file; name that one with --recorder" in error
+
+
+def test_the_journal_of_this_host_is_not_verified_without_the_file_that_names_its_anchors(
+    verified: list[str], journal_folder: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "FOLDER", journal_folder)
+    monkeypatch.setattr(journal, "RECORDER", tmp_path / "none.yml")
+    found, _, error = told(verified[:-2], capsys)
+    assert found == 2
+    assert "none.yml: cannot be read: No such file or directory" in error
 
 
 def test_the_database_is_asked_unless_it_is_left_out(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import time
 from decimal import Decimal
 from importlib.util import find_spec
@@ -19,8 +20,6 @@ from station.feeds.intervals import DAY, HOUR, MINUTE
 from station.feeds.port import ClosedBar
 from station.feeds.reading import micros, text
 from station.feeds.sessions import Sessions
-
-from fleet.lab.bars import real_bars
 
 COLUMNS = ("Open", "High", "Low", "Close", "Volume")
 EURUSD = Layout(HOUR, "backtesting", "open", symbol="EURUSD", time="", columns=COLUMNS)
@@ -52,21 +51,21 @@ def csv_file(folder: Path, content: str) -> Path:
     return path
 
 
-def values(bars: list[ClosedBar]) -> set[tuple[int, str, tuple[float, ...]]]:
-    return {
-        (
-            one.close,
-            one.symbol,
-            tuple(float(number) for number in (one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.bar.volume)),
-        )
-        for one in bars
-    }
+def numbers(one: ClosedBar) -> tuple[float, ...]:
+    return tuple(map(float, (one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.bar.volume)))
 
 
-def test_the_real_bars_are_those_that_the_lab_has_in_its_table():
-    found = [*read(sample("EURUSD.csv"), EURUSD), *read(sample("GOOG.csv"), GOOG)]
-    assert len(found) == 7148
-    assert values(found) == {(bar.ts, bar.sym, (bar.o, bar.h, bar.l, bar.c, bar.v)) for bar in real_bars()}
+def test_every_line_of_the_real_files_is_a_bar_with_the_line_s_numbers():
+    for name, layout, number in (("EURUSD.csv", EURUSD, 5000), ("GOOG.csv", GOOG, 2148)):
+        with sample(name).open(newline="") as stream:
+            lines = [tuple(float(line[column]) for column in COLUMNS) for line in csv.DictReader(stream)]
+        assert [numbers(bar) for bar in read(sample(name), layout)] == lines
+        assert len(lines) == number
+
+
+def test_a_daily_bar_is_stamped_when_new_york_closes_in_summer_and_in_winter():
+    days = [text(bar.close) for bar in read(sample("GOOG.csv"), GOOG)]
+    assert (days[0], days[-1]) == ("2004-08-19T20:00:00Z", "2013-03-01T21:00:00Z")
 
 
 def test_the_real_hourly_bars_are_stamped_an_hour_after_their_open_and_exact():

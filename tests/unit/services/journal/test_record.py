@@ -68,6 +68,7 @@ def test_an_event_of_a_type_and_a_schema_nobody_knows_is_recorded():
         (with_(b'"EURUSD"', b"[" * 3000 + b"]" * 3000), "maximum recursion depth"),
         (with_(b'"EURUSD"', b"[" * 63 + b"]" * 63), "nested too deeply"),
         (EVENT + b"\n", "line feed"),
+        (with_(b'"EURUSD"', b'"%b"' % (b"x" * records.LONGEST_EVENT)), "more than 262144"),
         (with_(b'"sequence":"12"', b'"sequence":"13"'), f"it says {kit.RUN}-13"),
         (with_(b'"agent_id":"replay"', b'"agent_id":""'), "'' is no name"),
         (with_(b'"agent_id":"replay"', b'"agent_id":"a\\u0000b"'), "is no name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,9 +102,18 @@ def test_without_its_key_it_does_not_start(host: Host) -> None:
         started(host)
 
 
-def test_its_anchors_are_commands_and_sockets(host: Host) -> None:
-    chosen = service(
-        host,
-        anchors=({"name": "vps", "command": ("ssh", "anchor@vps")}, {"name": "oversight", "socket": "/run/anchor"}),
-    )
-    assert [recorder._anchor(options).name for options in chosen.anchors] == ["vps", "oversight"]
+def test_what_it_signs_reaches_its_anchors(host: Host, tmp_path: Path) -> None:
+    place = str(tmp_path / "anchor")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(place)
+        server.listen()
+        work = RecorderWork(service(host, anchors=({"name": "oversight", "socket": place},)), host.around())
+        work.start()
+        host.market(swing(turns=1))
+        work.step()
+        channel, _ = server.accept()
+        with channel, channel.makefile("rb") as asked:
+            assert asked.read().startswith(b"station.example/journal/")
+            channel.sendall(b"kept\n")
+        server.close()
+        work.close()
