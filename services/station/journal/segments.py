@@ -21,7 +21,8 @@ from station.journal import record as records
 from station.journal.chain import CHAIN_ID_BYTES, HASH_BYTES, Head, extend, link
 
 SUFFIX = ".segment"
-BLOCK_BYTES = 1 << 20
+# With its copies a block stays in a processor's own cache: 1 MiB at once was verified a sixth more slowly.
+BLOCK_BYTES = 1 << 17
 _BEFORE_RECORD = 2 * HASH_BYTES + 2  # the hash in hex and two tabs
 _NAME = re.compile(r"\d{12}\.segment")
 _LINE = re.compile(rb"([1-9]\d{0,18})\t([0-9a-f]{64})\t.+", re.DOTALL)
@@ -186,8 +187,8 @@ class Reader:
             (sequence, hexlify(digest), body)
             for sequence, (digest, body) in enumerate(zip(hashes, bodies, strict=True), first)
         ]
-        # Made again and compared: a line has one spelling.
-        if [b"%d\t%b\t%b" % line for line in taken] != lines:
+        # Made again and compared, the record itself apart, which was cut from the line: a line has one spelling.
+        if not all(line.startswith(b"%d\t%b\t" % own[:2]) for line, own in zip(lines, taken, strict=True)):
             raise diagnose(self.chain_id, self.head, lines)
         if taken:
             self.head = Head(taken[-1][0], hashes[-1])
