@@ -42,7 +42,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet kernel test-kernel test bench-bus bench-site docs
+.PHONY: setup lock lint unit fleet kernel test-kernel kernel-hft kernel-trading test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -64,9 +64,11 @@ fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run,
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
 kernel: setup ## a virtual machine with its own kernel and GRUB: profile hft, proven after a reboot, and a line that does not boot
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel-boot
-test-kernel: setup ## Molecule: all of it, with latency tools, bad input, profile trading, and the stock machine again
-	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name kernel
-test: lint unit fleet ## everything CI runs
+test-kernel: setup ## all of it, two machines side by side: latency tools, bad input, profile trading, and the stock machine again
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line kernel-hft kernel-trading
+kernel-hft kernel-trading: setup
+	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name $(@:-hft=)
+test: lint unit fleet kernel ## everything CI runs
 	@echo "all tests passed"
 bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
 	@$(PYTHON) -m fleet.bench.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))

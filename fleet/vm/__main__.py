@@ -1,4 +1,4 @@
-"""Command line of the virtual machine, for the Molecule scenario `kernel`: `python -m fleet.vm create|destroy`."""
+"""Command line of the virtual machines of the kernel's Molecule scenarios: `python -m fleet.vm create|destroy NAME`."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from fleet.errors import UserError
 from fleet.paths import PROJECT
 from fleet.vm import machine
 
-# The port stands in inventory/vm/hosts.yml too.
-MACHINE = machine.Machine(PROJECT / ".vm", port=2210)
+# Two, because each keeps one processor of the control machine busy. The ports stand in inventory/vm/hosts.yml too.
+MACHINES = {
+    "hft": machine.Machine(PROJECT / ".vm" / "hft", port=2210),
+    "trading": machine.Machine(PROJECT / ".vm" / "trading", port=2211),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return the exit status; an error the user can mend is one line."""
     parser = argparse.ArgumentParser(prog="python -m fleet.vm", description=__doc__)
     parser.add_argument("verb", choices=["create", "destroy"], help="boot the machine, or switch it off and remove it")
+    parser.add_argument("name", choices=MACHINES, help="which")
     options = parser.parse_args(arguments)
     try:
         if options.verb == "create":
-            machine.create(MACHINE, lambda line: print(line, flush=True))
+            machine.create(MACHINES[options.name], lambda line: print(line, flush=True))
         else:
-            machine.destroy(MACHINE)
+            machine.destroy(MACHINES[options.name])
             print("the virtual machine is gone; its installed image stays cached in build/vm")
     except UserError as error:
         print(f"vm: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("vm: interrupted; run it again to go on, or `python -m fleet.vm destroy`", file=sys.stderr)
+        print("vm: interrupted; run it again to go on, or `python -m fleet.vm destroy NAME`", file=sys.stderr)
         return 1
     return 0
 

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +27,10 @@ ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a machine keeps its files, and the port of loopback that leads to its ssh server."""
+    """Where a machine keeps its files, and the port of loopback that leads to its ssh server.
+
+    What enters a machine lies beside its folder: one key and one list of host keys for all machines there.
+    """
 
     folder: Path
     port: int
@@ -43,12 +48,12 @@ class Machine:
     @property
     def key(self) -> Path:
         """Return the private key that enters the machine."""
-        return self.folder / "id_ed25519"
+        return self.folder.parent / "id_ed25519"
 
     @property
     def known_hosts(self) -> Path:
-        """Return the file with the machine's host key."""
-        return self.folder / "known_hosts"
+        """Return the file with the host key, which is that of the installed image."""
+        return self.folder.parent / "known_hosts"
 
     @property
     def pid_file(self) -> Path:
@@ -66,13 +71,14 @@ def create(machine: Machine, say: Callable[[str], None]) -> None:
     Raises:
         UserError: the image cannot be built, the emulator does not start, or ssh never answers.
     """
-    image = disk.provide(say)
     machine.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not machine.overlay.exists():
+    with _alone(machine.folder.parent):
+        image = disk.provide(say)
         if not machine.key.exists():
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "station-vm", "-f", str(machine.key))
-        names = ",".join(f"[{address}]:{machine.port}" for address in ADDRESSES)
+        names = ",".join(f"[{address}]:*" for address in ADDRESSES)
         machine.known_hosts.write_text(f"{names} {disk.host_key(image)}\n")
+    if not machine.overlay.exists():
         shutil.copy(disk.FIRMWARE / "OVMF_VARS_4M.fd", machine.folder / "firmware.fd")
         _run(*disk.program("qemu-img"), "create", "-q", "-f", "raw", str(machine.folder / "nvme.raw"), "64M")
         _run(
@@ -92,6 +98,14 @@ def create(machine: Machine, say: Callable[[str], None]) -> None:
     say(f"booting {machine.folder.name}, console in {machine.console} ...")
     wait(machine)
     say(f"ssh answers after {time.monotonic() - began:.0f} s")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for whoever makes another machine's beginnings here."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def start(machine: Machine) -> None:

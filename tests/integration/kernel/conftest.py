@@ -13,7 +13,9 @@ import pytest
 
 from fleet.paths import INVENTORIES
 from fleet.vm import machine
-from fleet.vm.__main__ import MACHINE
+from fleet.vm.__main__ import MACHINES
+
+MACHINE = MACHINES["hft"]
 
 
 @pytest.fixture

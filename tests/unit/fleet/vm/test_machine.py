@@ -10,14 +10,15 @@ from fleet.inventory.cpus import parse
 from fleet.inventory.model import Fleet
 from fleet.paths import INVENTORIES, PROJECT
 from fleet.vm import disk, machine
-from fleet.vm.__main__ import MACHINE
+from fleet.vm.__main__ import MACHINES
 
 
 @pytest.fixture
 def box(tmp_path, monkeypatch):
     # The emulator is unpacked by whoever starts a machine.
     monkeypatch.setattr(disk, "program", lambda name: [name])
-    made = machine.Machine(tmp_path, port=2999)
+    made = machine.Machine(tmp_path / "box", port=2999)
+    made.folder.mkdir()
     made.key.with_suffix(".pub").write_text("ssh-ed25519 AAAA station-vm\n")
     return made
 
@@ -36,7 +37,8 @@ def test_the_inventory_describes_the_machine_that_the_emulator_shows(box):
     assert "-m 4G" in command
     for host in fleet.hosts:
         settings = fleet.settings(host)
-        assert settings["ansible_port"] == MACHINE.port
+        name = "hft" if host == "vm-hft" else "trading"
+        assert settings["ansible_port"] == MACHINES[name].port
         assert settings["ansible_host"] in machine.ADDRESSES
         cpu = settings["hardware"]["cpu"]
         assert parse(cpu["performance_cpus"]) == frozenset(range(4))
