@@ -42,7 +42,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet kernel test-kernel kernel-hft kernel-trading test bench-bus bench-site docs
+.PHONY: setup lock lint unit fleet kernel test-kernel kernel-hft kernel-trading faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -68,7 +68,11 @@ test-kernel: setup ## all of it, two machines side by side: latency tools, bad i
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line kernel-hft kernel-trading
 kernel-hft kernel-trading: setup
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name $(@:-hft=)
-test: lint unit fleet kernel ## everything CI runs
+faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n)
+	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+short-faults: setup
+	@$(PYTHON) -m pytest -q tests/faults
+test: lint unit fleet short-faults kernel ## everything CI runs
 	@echo "all tests passed"
 bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
 	@$(PYTHON) -m fleet.bench.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))

@@ -180,14 +180,28 @@ def test_a_row_that_is_sent_twice_is_one_row(database, scratch):
 def test_a_committed_row_survives_a_killed_server(host, database, settings, scratch, pid):
     assert database.write(f'{scratch},chain_id=a seq=7i,note="kept" 1700000000000001\n')[0] == 204
     host.check_output(f"kill -KILL {pid}")
+    wait_until_it_answers(host, settings)
+    assert database.read(f"SELECT seq, note FROM {scratch}", 1) == [[7, "kept"]]
+    assert int(host.check_output(f"systemctl show --property=MainPID --value {UNIT}")) != pid
+
+
+def wait_until_it_answers(host, settings) -> None:
     health = f"http://127.0.0.1:{settings['questdb_health_port']}/status"
     code = "import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=5)"
     deadline = time.monotonic() + 120
     while host.run("python3 -c %s %s", code, health).rc != 0:
         assert time.monotonic() < deadline, "the server did not come back"
         time.sleep(1)
-    assert database.read(f"SELECT seq, note FROM {scratch}", 1) == [[7, "kept"]]
-    assert int(host.check_output(f"systemctl show --property=MainPID --value {UNIT}")) != pid
+
+
+@pytest.mark.disruptive
+def test_a_file_that_a_power_cut_left_empty_does_not_keep_it_down(host, settings):
+    host.check_output(f"systemctl stop {UNIT}")
+    try:
+        host.check_output(f"truncate --size=0 {settings['questdb_root']}/public/version.txt")
+    finally:
+        host.check_output(f"systemctl start {UNIT}")
+    wait_until_it_answers(host, settings)
 
 
 def test_a_misspelt_table_is_an_error_and_not_a_new_table(database):

@@ -258,6 +258,23 @@ def test_an_acknowledged_entry_survives(host: Host, speak: Speak, suffix: str, b
     assert (mark in signals, state) == (True, mark)
 
 
+@pytest.mark.disruptive
+def test_zeros_that_a_power_cut_left_behind_the_last_entry_are_cut_off(
+    host: Host, speak: Speak, suffix: str, settings: Mapping[str, Any]
+) -> None:
+    (entry,) = speak("agents", f"XADD dead:{suffix} * close 1.3")
+    folder = f"{settings['redis_data_path']}/data/appendonlydir"
+    host.check_output(f"systemctl stop {UNIT}")
+    try:
+        newest = host.check_output(f"ls -1t {folder}/*.incr.aof | head -n 1")
+        host.check_output(f"head --bytes=70000 /dev/zero >> {newest}")
+    finally:
+        host.check_output(f"systemctl start {UNIT}")
+    assert entry in speak("agents", f"XRANGE dead:{suffix} - +")[0]
+    said = host.check_output(f"journalctl --no-pager --output=cat --lines=30 --unit={UNIT}")
+    assert f"{newest} ended in zeros" in said
+
+
 def test_the_ballast_really_takes_its_space(host: Host, settings: Mapping[str, Any]) -> None:
     wanted = settings["redis_ballast_mib"] * 1024 * 1024
     if wanted == 0:

@@ -3,6 +3,7 @@
 #   redis-bus ping                           exit 0 when the server answers
 #   redis-bus exported URL                   exit 0 when the exporter there reaches the server
 #   redis-bus wait-for-space DIRECTORY MIB   return once so much is free there
+#   redis-bus cut-zeros DIRECTORY            cut off the zeros that a power cut has left behind the last entry
 #   redis-bus ballast DIRECTORY MIB          lay down the file that an operator may delete when the disk is full
 #   redis-bus check conf|acl FILE            exit 0 when Redis accepts the file
 #   redis-bus state DIRECTORY [PORT...]      what is there, as YAML
@@ -40,6 +41,19 @@ wait_for_space() {
       "free space, or delete $1/ballast and let the next run lay it down again" >&2
     said=yes
     sleep 5
+  done
+}
+
+# After a power cut the file may end in zeros: ext4 notes the new length with another program's fsync, before the data. Redis
+# refuses to start with them (redis.io/docs, persistence: only a truncated end is let through), and no entry ends in a zero.
+cut_zeros() {
+  for file in "$1"/appendonlydir/*.incr.aof; do
+    [ -s "$file" ] || continue
+    while zeros=$(tail -c 65536 "$file" | od -An -v -tx1 -w1 | awk '/00/ {n++; next} {n = 0} END {print n + 0}') &&
+      [ "$zeros" -gt 0 ]; do
+      echo "power cut: $file ended in zeros, $zeros bytes are cut off" >&2
+      truncate --size=-"$zeros" "$file"
+    done
   done
 }
 
@@ -92,6 +106,7 @@ case ${1-} in
   ping) ping_server ;;
   exported) exported "$2" ;;
   wait-for-space) wait_for_space "$2" "$3" ;;
+  cut-zeros) cut_zeros "$2" ;;
   ballast) ballast "$2" "$3" ;;
   check) check "$2" "$3" ;;
   state) shift && state "$@" ;;

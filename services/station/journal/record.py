@@ -22,6 +22,8 @@ OWN_STREAM = "journal"
 # QuestDB keeps no time before 1970, and its client counts nanoseconds in 63 bits.
 LATEST = 7_258_118_400_000_000  # the year 2200
 LONGEST_NAME = 128
+# QuestDB answers with what fits its buffer of 2 MiB: one record beyond it, and no copy could be verified any more.
+LONGEST_EVENT = 1 << 18
 # What a JSON reader bears depends on where it is called; nobody needs so much.
 DEEPEST = 64
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -96,6 +98,8 @@ def problem(entry_id: str, event: bytes) -> str:
 
     Whatever passes here fits a line of a segment and a row of QuestDB, so that no event stops those behind it.
     """
+    if len(event) > LONGEST_EVENT:
+        return f"it has {len(event)} bytes, more than {LONGEST_EVENT}"
     if b"\n" in event:
         return "it has a line feed, canonical bytes have none"
     try:

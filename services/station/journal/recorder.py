@@ -219,7 +219,7 @@ class Recorder:
             "stream": entry.stream,
             "entry": entry.entry_id,
             "reason": reason,
-            "bytes": base64.b64encode(entry.data).decode(),
+            "bytes": base64.b64encode(entry.data[: records.LONGEST_EVENT]).decode(),
         }
         return self._note(JournalNote(note="conflict", detail=detail))
 

@@ -56,6 +56,13 @@ def test_whoever_reads_through_a_group_may_lay_aside_what_it_cannot_take(connect
         reader.publish([Entry(STREAM, "1-1", b"1")])
 
 
+def test_what_is_no_dead_letter_is_shown_as_such(connect):
+    agent = connect("agents")
+    agent._wire.ask(("XADD", f"dead:{GROUP}", "7-1", "close", "1.1"))
+    (letter,) = agent.dead_letters(GROUP)
+    assert (letter.letter_id, letter.reason, letter.entry.data) == ("7-1", "no dead letter", b"")
+
+
 def test_the_recorder_may_find_read_and_trim_every_stream_and_write_none(connect):
     connect("agents").publish([Entry(STREAM, f"1-{number}", b"1") for number in (1, 2, 3)])
     recorder = connect("journal")

@@ -13,6 +13,7 @@ from station import codec
 from station.bus.port import Entry
 from station.errors import Unavailable
 from station.events import Event
+from station.journal import record as records
 from station.journal.checkpoint_log import NAME
 from station.journal.recorder import Limits
 
@@ -184,6 +185,16 @@ def test_an_entry_that_is_no_event_is_noted_with_its_bytes_and_moved_and_the_str
     assert station.recorded() == [f"{RUN}-1", f"{RUN}-3"]
     assert station.notes("gap") == []
     assert station.pending() == 0
+
+
+def test_an_entry_that_no_row_could_hold_is_noted_with_its_beginning_and_moved_as_a_whole(station):
+    data = b"x" * (3 * records.LONGEST_EVENT)
+    station.publish_bytes(f"{RUN}-1", data)
+    station.turn()
+    (note,) = station.notes("conflict")
+    assert base64.b64decode(note["bytes"]) == data[: records.LONGEST_EVENT]
+    (letter,) = station.bus.dead_letters("journal")
+    assert letter.entry.data == data
 
 
 def test_an_entry_that_is_no_event_is_noted_once_even_if_the_recorder_dies_before_it_is_moved(station):
