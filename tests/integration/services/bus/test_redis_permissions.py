@@ -7,25 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from station.bus.port import Entry
 from station.bus.redis_stream import RedisBus
 from station.bus.wire import Server
 from station.errors import StationError
 
-from fleet.paths import PROJECT
+from fleet.servers.redis import access
 
-USERS = yaml.safe_load((PROJECT / "roles/redis/defaults/main.yml").read_text())["redis_users"]
 STREAM, OUT, GROUP = "md:replay", "strat:momentum", "momentum"
 
 
 @pytest.fixture
 def connect(new_redis: Callable[..., Any]) -> Callable[[str], RedisBus]:
     """Return a function that connects as one of the users of the role."""
-    words: list[str] = []
-    for name, rules in USERS.items():
-        words += ["--user", name, "on", f">{name}", *rules.split()]
-    server = new_redis("--user", "default", "off", *words)
+    server = new_redis(*access())
     return lambda name: RedisBus(Server(server.socket, name, name), left_lying_ms=0)
 
 

@@ -9,27 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from station.bus.redis_stream import RedisBus
 from station.bus.wire import Server
 from station.errors import Unavailable
 from station.journal.recorder import Limits
 from station.journal.verifier import verify
 
-from fleet.paths import PROJECT
+from fleet.servers.redis import access
 from tests.unit.services.journal import journal_kit as kit
 from tests.unit.services.journal.journal_kit import RUN, SIGNER, STREAM, Station
-
-USERS = yaml.safe_load((PROJECT / "roles/redis/defaults/main.yml").read_text())["redis_users"]
 
 
 @pytest.fixture
 def redis(new_redis: Callable[..., Any]) -> Any:
     """Return a server with the users of the role."""
-    words: list[str] = []
-    for name, rules in USERS.items():
-        words += ["--user", name, "on", f">{name}", *rules.split()]
-    return new_redis("--user", "default", "off", *words)
+    return new_redis(*access())
 
 
 @pytest.fixture
