@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -51,12 +52,11 @@ def _run(chosen: Sequence[Fault], options: argparse.Namespace) -> int:
     try:
         for place, fault in enumerate(chosen, 1):
             history = folder / f"{fault.name}.jsonl"
-            history.unlink(missing_ok=True)
             if fault.disk and why_no_disk:
                 print(f"{fault.name}: not run here: {why_no_disk}", flush=True)
                 continue
             repeat = 1 if options.short else max(1, round(options.repeat * fault.share))
-            for number in range(1, repeat + 1):
+            for number in missing(page.read(history), options.seed, repeat):
                 found = workshop.repeat(fault, number)
                 with history.open("a") as file:
                     file.write(json.dumps(found.as_json()) + "\n")
@@ -68,6 +68,12 @@ def _run(chosen: Sequence[Fault], options: argparse.Namespace) -> int:
     finally:
         workshop.close()
     return _report(chosen, options, time.monotonic() - began)
+
+
+def missing(history: Sequence[Mapping[str, Any]], seed: int, repeat: int) -> list[int]:
+    """Return the numbers of the repetitions that a history lacks: hours of them go on where they were interrupted."""
+    there = {one["number"] for one in history if one["seed"] == seed}
+    return [number for number in range(1, repeat + 1) if number not in there]
 
 
 def _report(chosen: Sequence[Fault], options: argparse.Namespace, seconds: float) -> int:
@@ -84,15 +90,18 @@ def _report(chosen: Sequence[Fault], options: argparse.Namespace, seconds: float
     failed = [fault.name for fault in chosen if not all(one["passed"] for one in histories[fault])]
     print(f"{len(chosen)} faults, {len(failed)} failed, in {seconds:.0f} s")
     if failed:
-        again = f"--only {','.join(failed)} --seed {options.seed}"
-        print(f"next: see build/faults/failed, then `.venv/bin/python -m fleet.faults {again}`")
+        again = f"make faults ONLY={','.join(failed)} SEED={options.seed}"
+        print(f"next: see build/faults/failed, mend it, remove the histories of before (build/faults), then `{again}`")
     return int(bool(failed))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fleet.faults", description=__doc__)
     parser.add_argument(
-        "--repeat", type=int, default=20, help="repetitions of each fault, of the longest a quarter (20)"
+        "--repeat",
+        type=int,
+        default=20,
+        help="of each fault, those made before included; of the longest a quarter (20)",
     )
     parser.add_argument("--seed", type=int, default=1, help="draws the moments (1)")
     parser.add_argument("--only", default="", metavar="NAME,NAME", help="these faults alone, or all that begin so")

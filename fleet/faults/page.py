@@ -52,7 +52,8 @@ services' processes (`time.time_ns`); Redis and QuestDB keep theirs, and no cloc
 `make faults ONLY=<fault> SEED=<seed> REPEAT=<n>`, or `.venv/bin/python -m fleet.faults --only <fault> --seed <seed>
 --repeat <n>`: seed, fault and number draw the same moments; how far each process was at that moment is the machine's.
 Each repetition is a line of `build/faults/<fault>.jsonl`, and what the processes said in one that failed is in
-`build/faults/failed/`.
+`build/faults/failed/`. An interrupted run goes on where it was; remove `build/faults` to begin anew, as after a change
+of the services.
 """
 
 
