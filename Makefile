@@ -72,7 +72,7 @@ faults: setup ## hurt a station of real processes in every way that is listed, a
 	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 short-faults: setup
 	@$(PYTHON) -m pytest -q tests/faults
-test: lint unit fleet short-faults kernel ## everything CI runs
+test: lint unit fleet short-faults ## everything CI runs
 	@echo "all tests passed"
 bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
 	@$(PYTHON) -m fleet.bench.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
