@@ -68,8 +68,8 @@ test-kernel: setup ## all of it, two machines side by side: latency tools, bad i
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line kernel-hft kernel-trading
 kernel-hft kernel-trading: setup
 	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name $(@:-hft=)
-faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n)
-	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
+	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup
 	@$(PYTHON) -m pytest -q tests/faults
 test: lint unit fleet short-faults ## everything CI runs

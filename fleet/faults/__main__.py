@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from rich.table import Table
@@ -19,6 +21,7 @@ from fleet import programs, terminal
 from fleet.errors import UserError
 from fleet.faults import page
 from fleet.faults.catalogue import FAULTS, Fault
+from fleet.faults.history import Repetition
 from fleet.faults.run import FOLDER, Workshop
 from fleet.servers import questdb
 
@@ -44,40 +47,68 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(chosen: Sequence[Fault], options: argparse.Namespace) -> int:
-    folder: Path = options.results
-    folder.mkdir(parents=True, exist_ok=True)
+    options.results.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     why_no_disk = _why_no_disk()
-    workshop = Workshop(options.seed)
-    try:
-        for place, fault in enumerate(chosen, 1):
-            history = folder / f"{fault.name}.jsonl"
-            if fault.disk and why_no_disk:
-                print(f"{fault.name}: not run here: {why_no_disk}", flush=True)
-                continue
-            repeat = 1 if options.short else max(1, round(options.repeat * fault.share))
-            for number in missing(page.read(history), options.seed, repeat):
-                found = workshop.repeat(fault, number)
-                with history.open("a") as file:
-                    file.write(json.dumps(found.as_json()) + "\n")
-                recovered = "" if found.recovery_s is None else f", recovered in {found.recovery_s:.1f} s"
-                where = f"[{place}/{len(chosen)} {number}/{repeat} {time.monotonic() - began:.0f} s]"
-                print(f"{where} {fault.name}: {'passed' if found.passed else 'FAILED'}{recovered}", flush=True)
-                for problem in found.problems:
-                    print(f"    {problem}", flush=True)
-    finally:
-        workshop.close()
+    for fault in chosen:
+        if fault.disk and why_no_disk:
+            print(f"{fault.name}: not run here: {why_no_disk}", flush=True)
+    runs = [fault for fault in chosen if not (fault.disk and why_no_disk)]
+    histories = {fault: page.read(_history(options, fault.name)) for fault in runs}
+    todo = missing(histories, options.seed, 1 if options.short else options.repeat)
+    for done, found in enumerate(side_by_side(todo, options.seed, options.jobs), 1):
+        with _history(options, found.fault).open("a") as file:
+            file.write(json.dumps(found.as_json()) + "\n")
+        recovered = "" if found.recovery_s is None else f", recovered in {found.recovery_s:.1f} s"
+        where = f"[{done}/{len(todo)} {time.monotonic() - began:.0f} s]"
+        verdict = "passed" if found.passed else "FAILED"
+        print(f"{where} {found.fault} {found.number}: {verdict}{recovered}", flush=True)
+        for problem in found.problems:
+            print(f"    {problem}", flush=True)
     return _report(chosen, options, time.monotonic() - began)
 
 
-def missing(history: Sequence[Mapping[str, Any]], seed: int, repeat: int) -> list[int]:
-    """Return the numbers of the repetitions that a history lacks: hours of them go on where they were interrupted."""
-    there = {one["number"] for one in history if one["seed"] == seed}
-    return [number for number in range(1, repeat + 1) if number not in there]
+def missing(histories: Mapping[Fault, Sequence[Mapping[str, Any]]], seed: int, repeat: int) -> list[tuple[Fault, int]]:
+    """Return the repetitions that the histories lack: hours of them go on where they were interrupted.
+
+    Every fault comes once, then every fault twice: an interrupted run has seen them all, and long stalls, which need
+    no processor, run beside what does.
+    """
+    there = {(fault, one["number"]) for fault, found in histories.items() for one in found if one["seed"] == seed}
+    every = [(fault, number) for number in range(1, repeat + 1) for fault in histories]
+    return [one for one in every if one not in there]
+
+
+def side_by_side(todo: Sequence[tuple[Fault, int]], seed: int, jobs: int) -> Iterator[Repetition]:
+    """Make repetitions, several at a time, each in a workshop that it has for itself; yield each when it is done."""
+    workshops: SimpleQueue[Workshop] = SimpleQueue()
+    for _ in range(jobs):
+        workshops.put(Workshop(seed))
+
+    def make(fault: Fault, number: int) -> Repetition:
+        workshop = workshops.get()
+        try:
+            return workshop.repeat(fault, number)
+        finally:
+            workshops.put(workshop)
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for future in as_completed([pool.submit(make, fault, number) for fault, number in todo]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for _ in range(jobs):
+            workshops.get().close()
+
+
+def _history(options: argparse.Namespace, name: str) -> Path:
+    folder: Path = options.results
+    return folder / f"{name}.jsonl"
 
 
 def _report(chosen: Sequence[Fault], options: argparse.Namespace, seconds: float) -> int:
-    histories = {fault: page.read(options.results / f"{fault.name}.jsonl") for fault in FAULTS}
+    histories = {fault: page.read(_history(options, fault.name)) for fault in FAULTS}
     if options.results == FOLDER and not options.short:
         seeds = [one["seed"] for history in histories.values() for one in history]
         page.PAGE.write_text(page.text([page.row(fault, history) for fault, history in histories.items()], seeds))
@@ -101,10 +132,11 @@ def _parser() -> argparse.ArgumentParser:
         "--repeat",
         type=int,
         default=20,
-        help="of each fault, those made before included; of the longest a quarter (20)",
+        help="of each fault, those made before included (20)",
     )
     parser.add_argument("--seed", type=int, default=1, help="draws the moments (1)")
     parser.add_argument("--only", default="", metavar="NAME,NAME", help="these faults alone, or all that begin so")
+    parser.add_argument("--jobs", type=int, default=1, help="stations that are hurt side by side (1)")
     parser.add_argument("--short", action="store_true", help="one repetition of each, without stalls that are long")
     parser.add_argument("--results", type=Path, default=FOLDER, help="where the histories go (build/faults)")
     return parser

@@ -15,7 +15,7 @@ from fleet.faults.rig import PROCESSES, QUESTDB, REDIS, Rig
 from fleet.faults.strikes import Moments, Strike
 
 STALLS_S = (1, 10, 60)
-LONG_S, LONGEST_S = 10, 60
+LONG_S = 10
 _TITLES = {load.RECORDER: "the recorder", load.FEED: "the feed", load.AGENT: "the agent"} | {
     REDIS: "Redis",
     QUESTDB: "QuestDB",
@@ -36,7 +36,6 @@ class Fault:
         appendfsync: of Redis.
         window_s: what was confirmed so shortly before the power went may be lost, if the loss is noted.
         long: is not in the short run, which has minutes in all.
-        share: of the repetitions that are asked for, for what takes long.
         see: says what else is not as it should be, after everything has ended.
     """
 
@@ -48,7 +47,6 @@ class Fault:
     appendfsync: str = "everysec"
     window_s: float = 0.0
     long: bool = False
-    share: float = 1.0
     see: Callable[[Rig, random.Random, Moments], list[str]] = lambda *_: []
 
 
@@ -92,9 +90,7 @@ def _faults() -> Iterator[Fault]:
     for name in PROCESSES:
         for seconds in STALLS_S:
             title = f"SIGSTOP of {_TITLES[name]} for {seconds} s"
-            share = 0.25 if seconds >= LONGEST_S else 1.0
-            strike = strikes.stall(name, seconds)
-            yield Fault(f"stall-{name}-{seconds}", title, strike, long=seconds >= LONG_S, share=share)
+            yield Fault(f"stall-{name}-{seconds}", title, strikes.stall(name, seconds), long=seconds >= LONG_S)
     yield Fault("full-redis", "disk full under Redis, then freed", strikes.fill, disk="redis", size_mib=64)
     yield Fault(
         "full-redis-always",

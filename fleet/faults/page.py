@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from fleet.docs import markdown
-from fleet.faults.catalogue import LONGEST_S, Fault
+from fleet.faults.catalogue import STALLS_S, Fault
 from fleet.paths import PROJECT
 
 PAGE = PROJECT / "docs" / "reference" / "faults.md"
@@ -28,7 +28,7 @@ the end of the fault until every service is ready
 and a new event is fsynced in the journal and readable in QuestDB.
 """
 TAIL = f"""
-Stalls of {LONGEST_S} s are longer than the watchdog: the service is killed and started again, as on a host. With
+Stalls of {max(STALLS_S)} s are longer than the watchdog: the service is killed and started again, as on a host. With
 `appendfsync everysec` a power cut may take what was confirmed in its last 2 s and is not in the journal yet; such
 events stand in brackets behind the lost, and what the bus forgot its producers say again under new ids.
 

@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 READY_S = 60.0
 _POLL_S = 0.02
 _LAST_WORDS = 2000  # characters of a log
+# Below those that Linux gives to outgoing connections (ip_local_port_range): they take what is free between two starts.
+_PORTS = range(15_000, 32_000)
+_draw = random.SystemRandom()
+_ports_given: set[int] = set()
+_ports_lock = Lock()
 
 
 @dataclass
@@ -112,8 +120,12 @@ def until(
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback that nobody listens on, another one at each call."""
+    with _ports_lock:
+        while True:
+            port = _draw.choice(_PORTS)
+            with socket.socket() as probe, suppress(OSError):
+                if port not in _ports_given:
+                    probe.bind(("127.0.0.1", port))
+                    _ports_given.add(port)
+                    return port

@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 from fleet.faults.__main__ import missing
+from fleet.faults.catalogue import FAULTS
+
+ONE, OTHER = FAULTS[:2]
 
 
 def test_a_run_goes_on_where_one_with_its_seed_was_interrupted() -> None:
-    history = [{"seed": 1, "number": 1}, {"seed": 1, "number": 3}, {"seed": 2, "number": 2}]
-    assert missing(history, 1, 4) == [2, 4]
-    assert missing(history, 3, 2) == [1, 2]
-    assert missing(history, 1, 1) == []
+    histories = {ONE: [{"seed": 1, "number": 1}, {"seed": 1, "number": 3}, {"seed": 2, "number": 2}]}
+    assert missing(histories, 1, 4) == [(ONE, 2), (ONE, 4)]
+    assert missing(histories, 3, 2) == [(ONE, 1), (ONE, 2)]
+    assert missing(histories, 1, 1) == []
+
+
+def test_every_fault_is_seen_once_before_one_is_seen_twice() -> None:
+    assert missing({ONE: [], OTHER: []}, 1, 2) == [(ONE, 1), (OTHER, 1), (ONE, 2), (OTHER, 2)]
