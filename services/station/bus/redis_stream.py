@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bus over Redis Streams.
 
-Publishing is one round trip: MULTI, XADD with explicit ids, XACK, EXEC. The streams are watched from one publication to
-the next, so that a transaction that a stopped server finds in its buffer later, or that a second writer got ahead of,
-does nothing at all instead of half. After a broken connection the ids in the stream say what was done.
+Publishing is one round trip. One entry that answers nothing is an XADD with an explicit id, which the server refuses if
+it has that id or a later one. Everything else is MULTI, XADDs, XACK, EXEC, and the streams are watched from one
+publication to the next, so that a transaction that a stopped server finds in its buffer later, or that a second writer
+got ahead of, does nothing at all instead of half. After a broken connection the ids in the stream say what was done.
 
 With `appendfsync everysec` Redis confirms before it writes, for up to two seconds while an fsync takes that long, and a
 crash loses what it held back. So a connection keeps what it published last, and publishes it again if it is not there.
@@ -185,6 +186,8 @@ class RedisBus:
 
     def _add(self, entries: Sequence[Entry], acknowledge: Sequence[Entry], group: str) -> None:
         streams = list(dict.fromkeys(entry.stream for entry in entries))
+        if len(entries) == 1 and not acknowledge and streams[0] not in self._heads and self._add_one(entries[0]):
+            return
         for _ in range(_TRIES):
             missing = self._missing(entries, self._watched(streams))
             commands = [_xadd(entry) for entry in missing] + _xacks(group, acknowledge)
@@ -192,6 +195,14 @@ class RedisBus:
                 self._heads |= {entry.stream: ids.parse(entry.entry_id) for entry in missing}
                 return
         raise Unavailable(f"somebody else writes to {', '.join(streams)} all the time")
+
+    def _add_one(self, entry: Entry) -> bool:
+        """Add an entry without a transaction, which costs both sides half; False if its id is not new to the stream."""
+        (answer,) = self._wire.ask(_xadd(entry))
+        if isinstance(answer, ResponseError) and _NOT_GREATER in str(answer):
+            return False
+        require([answer])
+        return True
 
     def _watched(self, streams: Sequence[str]) -> Mapping[str, EntryId]:
         """Return the newest id of each stream; the server refuses a transaction if one has changed since."""
