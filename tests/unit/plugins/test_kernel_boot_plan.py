@@ -351,7 +351,7 @@ def test_after_any_single_power_cut_the_next_runs_converge(first, line, cut):
         assert settled(machine, line)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(
         st.tuples(WISHES, st.integers(-1, 12), st.booleans(), st.sampled_from(["", "guard", "boot", "update"])),
@@ -383,7 +383,7 @@ def test_from_any_history_every_boot_is_proven_or_a_trial_and_the_end_is_reached
         assert settled(machine, line)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_is_found_the_decision_is_safe(data):
     """Also in states that no run leaves behind."""

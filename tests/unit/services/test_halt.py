@@ -323,4 +323,4 @@ class Switch(RuleBasedStateMachine):
 
 
 TestSwitch = Switch.TestCase
-TestSwitch.settings = settings(max_examples=50, stateful_step_count=15, deadline=None)
+TestSwitch.settings = settings(max_examples=50, stateful_step_count=15)

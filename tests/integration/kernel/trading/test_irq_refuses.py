@@ -3,7 +3,7 @@
 
 from typing import Any
 
-HOST = "vm-hft"
+HOST = "vm-trading"
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-HOST = "vm-hft"
+HOST = "vm-trading"
 ALWAYS = [
     {
         "days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],

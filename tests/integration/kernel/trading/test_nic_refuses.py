@@ -3,7 +3,7 @@
 
 from typing import Any
 
-HOST = "vm-hft"
+HOST = "vm-trading"
 UPLINK = {"model": "virtio", "driver": "virtio_net", "pci_id": "1af4:1000", "use": "uplink"}
 LAB = {"model": "Intel 82574L", "driver": "e1000e", "pci_id": "8086:10d3", "use": "lab"}
 

@@ -123,7 +123,6 @@ def test_redis_and_memory_answer_alike(redis_server):
         settings=settings(
             max_examples=60,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.latency.comparison import ALLOWED, Status, compare, judge
@@ -150,7 +150,6 @@ def test_what_changed_on_the_host_is_named():
     assert compare(now, run(measured([flat(1)] * 3))).changes == (("kernel", "6.12", "6.13"),)
 
 
-@settings(deadline=None)
 @given(st.integers(5, 5000), st.floats(0.2, 5.0))
 def test_only_what_is_above_the_allowed_ratio_is_worse(base, factor):
     value = round(base * factor)

@@ -2,7 +2,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.latency.histogram import METRICS, QUANTILES, Histogram, make, merge
@@ -16,7 +16,6 @@ def of(samples, limit=1000) -> Histogram:
     return make(counts, len(samples) - len(inside), float(min(samples)), float(max(samples)))
 
 
-@settings(deadline=None)
 @given(SAMPLES, st.floats(min_value=0.0001, max_value=1))
 def test_a_percentile_is_the_sample_that_sorting_would_find(samples, share):
     found = of(samples, limit=5000).percentile(share)
@@ -24,21 +23,18 @@ def test_a_percentile_is_the_sample_that_sorting_would_find(samples, share):
     assert found == expected
 
 
-@settings(deadline=None)
 @given(SAMPLES)
 def test_a_percentile_among_samples_without_a_bucket_is_never_too_good(samples):
     for share in QUANTILES.values():
         assert of(samples).percentile(share) >= of(samples, limit=5000).percentile(share)
 
 
-@settings(deadline=None)
 @given(SAMPLES)
 def test_percentiles_never_fall(samples):
     figures = [of(samples).figure(metric) for metric in METRICS]
     assert figures == sorted(figures)
 
 
-@settings(deadline=None)
 @given(SAMPLES, SAMPLES)
 def test_merged_histograms_hold_all_samples(first, second):
     assert merge([of(first), of(second)]) == of(first + second)
@@ -54,7 +50,6 @@ def test_a_percentile_needs_ten_samples_above_it():
     assert make({1: 1}).supports("max")
 
 
-@settings(deadline=None)
 @given(SAMPLES)
 def test_only_a_percentile_above_the_last_bucket_is_a_bound(samples):
     found, exact = of(samples), of(samples, limit=5000)

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.latency import page, svg
@@ -163,7 +163,6 @@ def test_every_kind_of_test_has_words():
     assert page.ABOUT.keys() == PARSERS.keys()
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.integers(0, 5000).map(float), st.integers(1, 10**9), min_size=1),
     st.integers(0, 9),

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.inventory import cpus
@@ -42,7 +42,6 @@ def machine(isolated=(2, 3), housekeeping=(0, 1), tracers=TRACERS, tools=ALL_TOO
     return runner.Machine(tuple(isolated), tuple(housekeeping), tracers, tools)
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 500)))
 def test_cpu_lists_are_read_as_the_kernel_writes_them(numbers):
     assert runner.parse_cpus(cpus.compose(numbers) + "\n") == tuple(sorted(numbers))
@@ -65,7 +64,6 @@ def test_without_the_tracer_cyclictest_measures_timers_and_leaves_power_manageme
         assert all("--default-system" in command.split() for command in commands)
 
 
-@settings(deadline=None)
 @given(st.integers(12, 10**6), st.integers(1, 5), st.booleans())
 def test_a_test_takes_no_longer_than_it_was_given(seconds, repetitions, isolated):
     steps = runner.plan(machine((2, 3) if isolated else ()), seconds, repetitions, {})
@@ -135,7 +133,6 @@ def test_the_log_of_sockperf_becomes_the_histogram_that_it_prints_itself():
     assert 280 < found.total < 305
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.1, 1e6), min_size=1))
 def test_reduced_values_keep_three_digits(values):
     found = runner.reduce_log(f"{number}, 1.0, 2.0, {value:.3f}\n" for number, value in enumerate(values))

@@ -197,4 +197,4 @@ def write_all(file: int, data: bytes) -> None:
 
 
 TestRecovery = Recovery.TestCase
-TestRecovery.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestRecovery.settings = settings(max_examples=40, stateful_step_count=30)

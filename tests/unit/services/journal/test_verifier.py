@@ -521,7 +521,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_flipped_bit_is_found_where_it_is_or_is_a_torn_end(small, data):
     whole = small.segment.read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
@@ -540,7 +540,7 @@ def test_any_flipped_bit_is_found_where_it_is_or_is_a_torn_end(small, data):
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_cut_out_or_put_in_are_found(small, data):
     whole = small.segment.read_bytes()
     start = data.draw(st.integers(0, len(whole)))
@@ -557,7 +557,7 @@ def test_any_bytes_cut_out_or_put_in_are_found(small, data):
 
 
 @given(cut=st.integers(0, 25_000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_torn_end_is_cut_and_noted_when_the_journal_opens_unless_it_was_signed(tmp_path_factory, cut):
     """What is behind the newest checkpoint may be torn by a crash; what is before it may not be missing."""
     station = Station(tmp_path_factory.mktemp("torn"))

@@ -110,7 +110,7 @@ def crashed_and_resumed(host: Host, crash_after: Sequence[int]) -> None:
     work.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 60), max_size=4))
 def test_however_often_it_dies_it_says_what_it_would_have_said(
     tmp_path_factory: pytest.TempPathFactory, crash_after: list[int]

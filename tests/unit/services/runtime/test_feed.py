@@ -49,7 +49,7 @@ def test_after_the_last_bar_it_stays_and_says_so(host: Host) -> None:
     assert (last.payload.state, last.payload.progress, last.payload.detail) == ("progress", 3, "ended")  # type: ignore[union-attr]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(0, 3), max_size=4))
 def test_however_often_it_is_started_each_bar_is_there_once(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int]
