@@ -22,5 +22,8 @@ fi
 # Keeps to the certificates that the machine trusts.
 UV_SYSTEM_CERTS=1 .venv/bin/uv pip sync --quiet --system-certs --require-hashes requirements/uv.txt requirements/dev.txt ||
   fail "cannot install the locked packages: see above"
+# Where PYTHONDONTWRITEBYTECODE is set, as on many CI machines, every start of a program would compile all that it imports.
+# A package may carry a file for another Python, which does not compile.
+.venv/bin/python -m compileall -q -j 0 -x '/(ansible_collections|tests?)/' .venv/lib >/dev/null || true
 .venv/bin/uv pip install --quiet --offline --no-deps --no-build-isolation --editable .
 touch .venv/installed
