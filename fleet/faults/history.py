@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
-from fleet.faults.probe import Tried
+from fleet.faults.probe import STREAM, Tried
 
 T = TypeVar("T", bound=Hashable)
 _SHOWN = 5  # examples in a message
@@ -23,7 +23,7 @@ class Journal:
         numbers: (number, entry id) of the probe's events.
         bars: closes of the bars, as often as they are there.
         signals: (entry that caused it, strength) of the agent's signals.
-        gaps: (stream, run, first, last) of the gaps that were noted.
+        gaps: (stream, run, first, last) of the gaps that were noted; None: up to what came next.
         torn: bytes that were cut off, of each note of a torn line.
         hashes: of all records.
     """
@@ -32,7 +32,7 @@ class Journal:
     numbers: list[tuple[int, str]]
     bars: list[int]
     signals: list[tuple[str, int]]
-    gaps: list[tuple[str, int, int, int]] = field(default_factory=list)
+    gaps: list[tuple[str, int, int, int | None]] = field(default_factory=list)
     torn: list[int] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
 
@@ -172,7 +172,11 @@ def _tried(promise: Promise, number: int, entry: str) -> bool:
 
 def _noted(event: Tried, journal: Journal) -> bool:
     run, sequence = map(int, event.entry.split("-"))
-    return any(gap_run == run and first <= sequence <= last for _, gap_run, first, last in journal.gaps)
+    return any(
+        (gap_run, first) <= (run, sequence) and (last is None or (run, sequence) <= (gap_run, last))
+        for stream, gap_run, first, last in journal.gaps
+        if stream == STREAM
+    )
 
 
 def _unexpected(expected: Sequence[int], spoken: Sequence[int]) -> list[str]:

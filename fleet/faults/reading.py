@@ -49,6 +49,7 @@ def _take(found: Journal, digest: str, record: records.Record) -> None:
             found.signals.append((event.causation_id or "", int(event.payload.strength)))
         case JournalEvent() if event.payload.note == "gap":
             detail = event.payload.detail
-            found.gaps.append((detail["stream"], int(detail["run"]), int(detail["first"]), int(detail["last"])))
+            last = int(detail["last"]) if "last" in detail else None
+            found.gaps.append((detail["stream"], int(detail["run"]), int(detail["first"]), last))
         case JournalEvent() if event.payload.note == "torn":
             found.torn.append(int(event.payload.detail["bytes"]))

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +39,7 @@ T = TypeVar("T")
 REDIS, QUESTDB = "redis", "questdb"
 PROCESSES = (REDIS, QUESTDB, load.RECORDER, load.FEED, load.AGENT)
 PATIENCE_S = 120.0
-_SHIFT = Path(__file__).parent / "clock_shift"
+_OWN_MACHINE = Path(__file__).parent / "own_machine"
 _REDIS_BUS = PROJECT / "roles" / "redis" / "files" / "redis-bus.sh"
 _MIB = 1 << 20
 _REDIS_ROOM_MIB = 8  # of the small disks here; on a host redis_min_free_mib
@@ -51,6 +52,7 @@ class Probe(Process):
     redis: Redis
     folder: Path
     notes_path: Path
+    environment: Mapping[str, str]
 
     @property
     def log(self) -> Path:
@@ -65,7 +67,7 @@ class Probe(Process):
     def launch(self) -> None:
         """Start the program without waiting for anything."""
         words = [str(self.redis.socket), str(self.folder / "producer"), str(self.notes_path)]
-        self._spawn([sys.executable, "-m", "fleet.faults.probe", *words])
+        self._spawn([sys.executable, "-m", "fleet.faults.probe", *words], {**os.environ, **self.environment})
 
     def answers(self) -> bool:
         """Say whether anything was confirmed."""
@@ -101,10 +103,16 @@ class Rig:
         wanted = load.services(places.station, places.journal, questdb.http, self.anchor.socket)
         self.shift = root / "shift"
         self.shift.write_bytes(bytes(8))
-        environment = {"PYTHONPATH": str(_SHIFT), "FAULTS_CLOCK_SHIFT": str(self.shift)}
+        self._boots, self._boot_id = 0, root / "boot_id"
+        environment = {
+            "PYTHONPATH": str(_OWN_MACHINE),
+            "FAULTS_CLOCK_SHIFT": str(self.shift),
+            "FAULTS_BOOT_ID": str(self._boot_id),
+        }
+        self._new_boot()
         self.station = Station(places.station, self.redis.socket, wanted, load.SIGNER.text(), environment)
         (places.station / NAME).mkdir()
-        self.probe = Probe(self.redis, places.station / NAME, root / "notes")
+        self.probe = Probe(self.redis, places.station / NAME, root / "notes", environment)
         self.units = {
             REDIS: Unit(self.redis, supervisor.REDIS, self._may_start),
             QUESTDB: Unit(questdb, supervisor.QUESTDB),
@@ -130,7 +138,8 @@ class Rig:
         self.supervise()
 
     def boot(self) -> None:
-        """Start everything as a host does, and look after it."""
+        """Start everything as a host does when it gets power again, and look after it."""
+        self._new_boot()
         for unit in self.units.values():
             unit.before()
             unit.program.launch()
@@ -219,6 +228,10 @@ class Rig:
         self.redis.kill()
         self.anchor.close()
 
+    def _new_boot(self) -> None:
+        self._boots += 1
+        self._boot_id.write_text(f"{uuid.UUID(int=self._boots)}\n")
+
     def _may_start(self) -> bool:
         """Do what the unit of Redis does before each start."""
         words = ["sh", str(_REDIS_BUS), "cut-zeros", str(self.places.redis)]
@@ -227,7 +240,8 @@ class Rig:
         return free.f_bavail * free.f_frsize >= _REDIS_ROOM_MIB * _MIB
 
     def _works(self) -> bool:
-        return all(service.alive() and service.answers() for service in self.station.services.values())
+        settled = all(unit.settled for unit in self.units.values())
+        return settled and all(service.alive() and service.answers() for service in self.station.services.values())
 
     def _hopeful(self) -> bool:
         return not any(unit.failed for unit in self.units.values())

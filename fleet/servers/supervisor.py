@@ -61,6 +61,11 @@ class Unit:
     _times: list[float] = field(default_factory=list)
     _aborted_at: float | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is not about to end, or to be started again."""
+        return self._due is None and self._aborted_at is None
+
     def look(self, now: float) -> None:
         """Do what is due."""
         process = self.program.process
@@ -76,10 +81,10 @@ class Unit:
             self._start(now)
 
     def _ended(self, status: int, now: float) -> None:
-        self._aborted_at = None
         if not self.rule.always and status in {0, _REFUSED}:
             self.failed = f"ended with status {status}"
         self._due = now + self.rule.after_s
+        self._aborted_at = None
 
     def _start(self, now: float) -> None:
         self._times = [time for time in self._times if time > now - self.rule.interval_s]

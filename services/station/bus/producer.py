@@ -66,6 +66,7 @@ class Producer:
             state="started",
             previous_run=run,
             previous_sequence=sequence,
+            power_lost=self._state.power_lost or None,
             detail=f"{self._state_file} says nothing of the run before" if forgotten else "",
         )
         self.publish([HealthEvent(agent_id="", run=0, sequence=0, timestamp=now, available=now, payload=health)])

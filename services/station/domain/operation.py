@@ -17,12 +17,17 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """A service says how far it has come. `started` names the run before, so that a lost end of it is noticed."""
+    """A service says how far it has come.
+
+    `started` names the run before, so that a lost end of it is noticed; `power_lost` says that the host was started
+    anew before that run had ended, and that its last events may be lost without anybody knowing their number.
+    """
 
     state: Literal["started", "ready", "progress", "degraded", "stopping"]
     progress: int = 0
     previous_run: int = 0
     previous_sequence: int = 0
+    power_lost: bool | None = None
     detail: str = ""
 
 

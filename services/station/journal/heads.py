@@ -24,16 +24,41 @@ Verdict = Literal["new", "repeated", "contradicted"]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events of a run that were published and never came."""
+    """Events of a run that were published and never came.
+
+    Without a last it reaches to the event that told of it, and nobody knows how many there were, or whether any.
+    """
 
     stream: str
     run: int
     first: int
-    last: int
+    last: int | None
+
+    @property
+    def count(self) -> int:
+        """How many are known to be missing."""
+        return 0 if self.last is None else self.last - self.first + 1
 
     def detail(self) -> dict[str, str]:
         """Return the gap as a note's detail."""
-        return {"stream": self.stream, "run": str(self.run), "first": str(self.first), "last": str(self.last)}
+        last = {} if self.last is None else {"last": str(self.last)}
+        return {"stream": self.stream, "run": str(self.run), "first": str(self.first), **last}
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the first event of a run says of the run before.
+
+    Attributes:
+        last: how far it came by the producer's own state file, (0, 0) if the event does not say.
+        power_lost: whether it may have come further.
+    """
+
+    last: EntryId = ids.NONE
+    power_lost: bool = False
+
+
+UNSAID = Before()
 
 
 class Heads:
@@ -95,20 +120,21 @@ class Heads:
                 self.reach(key.removeprefix(_PREFIX), ids.parse(head))
 
 
-def previous_of(entry_id: EntryId, event: bytes) -> EntryId:
-    """Return how far the producer's own state file says that its run before came, (0, 0) if the event does not say."""
+def previous_of(entry_id: EntryId, event: bytes) -> Before:
+    """Return what an event says of the run before."""
     if entry_id[1] != 1:
-        return ids.NONE
+        return UNSAID
     try:
         known = codec.decode(event)
     except Poison:
-        return ids.NONE
+        return UNSAID
     if not isinstance(known, HealthEvent) or known.payload.state != "started":
-        return ids.NONE
-    return known.payload.previous_run, known.payload.previous_sequence
+        return UNSAID
+    told = known.payload
+    return Before((told.previous_run, told.previous_sequence), bool(told.power_lost))
 
 
-def gaps(stream: str, head: EntryId, entry_id: EntryId, previous: EntryId = ids.NONE) -> list[Gap]:
+def gaps(stream: str, head: EntryId, entry_id: EntryId, previous: Before = UNSAID) -> list[Gap]:
     """Return what is missing between two entries of a stream.
 
     Args:
@@ -122,10 +148,12 @@ def gaps(stream: str, head: EntryId, entry_id: EntryId, previous: EntryId = ids.
         between = [Gap(stream, run, head[1] + 1, sequence - 1)]
     else:
         # What the runs between those two published, if there were any, nobody can say.
-        known = head[1] if previous[0] == head[0] else 0
-        tail = [Gap(stream, previous[0], known + 1, previous[1])] if head < previous < entry_id else []
-        between = [*tail, Gap(stream, run, 1, sequence - 1)]
-    return [gap for gap in between if gap.first <= gap.last]
+        last = previous.last
+        known = head[1] if last[0] == head[0] else 0
+        tail = [Gap(stream, last[0], known + 1, last[1])] if head < last < entry_id else []
+        unsure = [Gap(stream, *ids.behind(max(head, last)), None)] if previous.power_lost else []
+        between = [*tail, *unsure, Gap(stream, run, 1, sequence - 1)]
+    return [gap for gap in between if gap.last is None or gap.count > 0]
 
 
 class Unacknowledged:

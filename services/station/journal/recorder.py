@@ -200,7 +200,7 @@ class Recorder:
         if entry_id != ids.behind(head) or entry_id[1] == 1:
             for gap in gaps(entry.stream, head, entry_id, previous_of(entry_id, entry.data)):
                 self.counts.gaps += 1
-                self.counts.missing += gap.last - gap.first + 1
+                self.counts.missing += gap.count
                 batch.records.append(self._note(JournalNote(note="gap", detail=gap.detail())))
         reason = records.problem(entry.entry_id, entry.data)
         if reason:

@@ -96,8 +96,9 @@ def test_at_a_power_cut_the_last_moments_may_be_lost_if_that_is_noted():
     found.numbers.remove((2, "7-3"))
     counted = count(promise, found)
     assert (counted.in_window, counted.lost, counted.unnoticed) == (1, [], ["event 2 (7-3)"])
-    found.gaps.append(("strat:probe", 7, 3, 9))
-    assert not count(promise, found).problems()
+    for last in (9, None):
+        found.gaps[:] = [("strat:probe", 7, 3, last)]
+        assert not count(promise, found).problems()
 
 
 def test_what_was_confirmed_before_those_moments_is_lost():
@@ -107,9 +108,12 @@ def test_what_was_confirmed_before_those_moments_is_lost():
     assert count(promise, found).lost == ["event 1 (7-2)"]
 
 
-def test_a_gap_of_another_run_excuses_nothing():
+@pytest.mark.parametrize(
+    "gap", [("strat:probe", 8, 3, 9), ("strat:probe", 7, 4, None), ("strat:probe", 7, 4, 9), ("md:feed", 7, 3, 9)]
+)
+def test_a_gap_that_is_elsewhere_excuses_nothing(gap):
     promise = replace(PROMISE, window_us=SECOND, cut_us=2 * SECOND + 10)
-    found = replace(journal(), gaps=[("strat:probe", 8, 3, 9)])
+    found = replace(journal(), gaps=[gap])
     found.numbers.remove((2, "7-3"))
     assert count(promise, found).unnoticed
 

@@ -44,11 +44,13 @@ def program(tmp_path: Path) -> Ends:
 
 def test_what_died_is_started_after_its_time(program):
     unit = Unit(program, SERVICE)
+    assert unit.settled
     for now in (10.0, 10.9):
         unit.look(now)
     assert program.launched == 1
+    assert not unit.settled
     unit.look(11.0)
-    assert (program.launched, unit.starts) == (2, 1)
+    assert (program.launched, unit.starts, unit.settled) == (2, 1, True)
 
 
 @pytest.mark.parametrize("status", [0, 2])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from station import codec
+from station.bus import state_file
 from station.bus.memory import MemoryBus, Streams
 from station.bus.port import Entry
 from station.bus.producer import Producer
@@ -109,11 +110,43 @@ def test_the_stream_knows_what_a_crash_left_out_of_the_state_file(world: World):
     producer.start()
     producer.publish([health(1)])
     producer.close()
-    (world.folder / "replay").write_bytes(b"%020d %020d\n" % (RUN, 1))
+    (world.folder / "replay").write_bytes(b"%020d %020d ended\n" % (RUN, 1))
     again = world.producer()
     again.start()
     assert world.starts()[1:] == [(f"{RUN + 1}-1", RUN, 2)]
     again.close()
+
+
+@pytest.fixture
+def reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Return a function after which the host has been started anew."""
+    file = tmp_path / "boot_id"
+    file.write_text("first\n")
+    monkeypatch.setattr(state_file, "BOOT_ID", file)
+    return lambda: file.write_text("second\n")
+
+
+def test_a_run_that_did_not_end_before_a_new_boot_may_have_come_further_than_anybody_knows(world: World, reboot):
+    crashed = world.producer()
+    crashed.start()
+    crashed.publish([health(1)])
+    left = (world.folder / "replay").read_bytes()
+    crashed.close()
+
+    def power_lost_by(state: bytes) -> bool | None:
+        (world.folder / "replay").write_bytes(state)
+        again = world.producer()
+        again.start()
+        started = [event.payload for event in world.events() if isinstance(event, HealthEvent)][-1]
+        assert started.state == "started"
+        again.close()
+        return started.power_lost
+
+    ended = (world.folder / "replay").read_bytes()
+    assert power_lost_by(left) is None, "killed, and the host went on"
+    reboot()
+    assert power_lost_by(left) is True
+    assert power_lost_by(ended) is None, "it had ended in order"
 
 
 def test_a_run_is_greater_than_all_before_it_whatever_the_clock_says(world: World):

@@ -32,26 +32,75 @@ def test_what_was_noted_last_is_known_at_the_next_start(path: Path):
     second.close()
 
 
-def test_it_is_written_while_the_service_runs(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_it_reaches_the_disk_while_the_service_runs(path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(state_file, "_EVERY_SECONDS", 0.01)
     state = StateFile(path)
+    fdatasync = os.fdatasync
+    synced: list[None] = []
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(fdatasync(file)))
     state.note((5, 6))
     deadline = time.monotonic() + 20
-    while path.read_bytes() == b"" and time.monotonic() < deadline:
+    while synced == [] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert path.read_bytes().split() == [b"%020d" % 5, b"%020d" % 6]
+    assert path.read_bytes().split()[:2] == [b"%020d" % 5, b"%020d" % 6]
     state.close()
 
 
-def test_nothing_is_written_that_is_not_new(path: Path, monkeypatch: pytest.MonkeyPatch):
-    written = []
-    monkeypatch.setattr(os, "pwrite", lambda *_: written.append(1))
+def test_what_was_noted_is_with_the_kernel_at_once_for_a_process_that_is_killed(path: Path):
     state = StateFile(path)
+    state.note((5, 6))
+    assert path.read_bytes().split()[:2] == [b"%020d" % 5, b"%020d" % 6]
     state.close()
-    assert written == []
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"\0" * 42, b"12", b"one two", b"1 2 3", b"\xff\xff 5"])
+def boots(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> None:
+    (folder / "boot_id").write_text(f"{name}\n")
+    monkeypatch.setattr(state_file, "BOOT_ID", folder / "boot_id")
+
+
+def left_by_a_crash(path: Path, note: tuple[int, int] | None = None) -> bytes:
+    """Return the file of a run that did not end."""
+    state = StateFile(path)
+    if note:
+        state.note(note)
+    left = path.read_bytes()
+    state.close()
+    return left
+
+
+@pytest.mark.parametrize("note", [(7, 8), None])
+def test_a_run_that_a_power_cut_ended_is_told_from_one_that_ended_in_order_however_short_it_was(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: tuple[int, int] | None
+):
+    boots(monkeypatch, tmp_path, "first")
+    crashed, ended = left_by_a_crash(path, note), path.read_bytes()
+    for boot, left, lost in [("first", crashed, False), ("second", crashed, True), ("second", ended, False)]:
+        boots(monkeypatch, tmp_path, boot)
+        path.write_bytes(left)
+        state = StateFile(path)
+        assert (state.before, state.power_lost) == (note or (0, 0), lost)
+        state.close()
+
+
+def test_that_power_was_lost_is_known_until_it_was_published(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    boots(monkeypatch, tmp_path, "first")
+    path.write_bytes(left_by_a_crash(path, (7, 8)))
+    boots(monkeypatch, tmp_path, "second")
+    for _ in range(2):  # stopped before the bus answered
+        state = StateFile(path)
+        assert state.power_lost
+        state.close()
+    state = StateFile(path)
+    state.note((9, 1))
+    state.close()
+    again = StateFile(path)
+    assert (again.before, again.power_lost) == ((9, 1), False)
+    again.close()
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"\0" * 78, b"12", b"one two three", b"1 2", b"1 2 3 4", b"\xff\xff 5 x"])
 def test_a_file_that_says_nothing_is_no_memory(path: Path, rubbish: bytes):
     path.write_bytes(rubbish)
     state = StateFile(path)

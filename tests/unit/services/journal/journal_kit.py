@@ -230,7 +230,9 @@ def bars(first: int, last: int, run: int = RUN) -> list[MarketEvent]:
     return [bar(sequence, run) for sequence in range(first, last + 1)]
 
 
-def started(run: int = RUN, previous: tuple[int, int] = (0, 0), producer: str = "replay") -> HealthEvent:
+def started(
+    run: int = RUN, previous: tuple[int, int] = (0, 0), producer: str = "replay", power_lost: bool | None = None
+) -> HealthEvent:
     """Return the first event of a run."""
     return HealthEvent(
         agent_id=producer,
@@ -238,5 +240,5 @@ def started(run: int = RUN, previous: tuple[int, int] = (0, 0), producer: str = 
         sequence=1,
         timestamp=START,
         available=START,
-        payload=Health(state="started", previous_run=previous[0], previous_sequence=previous[1]),
+        payload=Health(state="started", previous_run=previous[0], previous_sequence=previous[1], power_lost=power_lost),
     )

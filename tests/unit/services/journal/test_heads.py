@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from station import codec
-from station.journal.heads import Gap, Heads, Unacknowledged, gaps, previous_of
+from station.journal.heads import UNSAID, Before, Gap, Heads, Unacknowledged, gaps, previous_of
 
 from tests.unit.services.journal import journal_kit as kit
 
@@ -61,8 +61,8 @@ def test_what_is_recorded_and_what_is_missing_is_everything_that_was_published(r
         previous = (run, count) if count else previous
     known, head = [], (0, 0)
     for entry_id, before in received:
-        for gap in gaps(S, head, entry_id, before):
-            known += [(gap.run, sequence) for sequence in range(gap.first, gap.last + 1)]
+        for gap in gaps(S, head, entry_id, Before(before)):
+            known += [(gap.run, gap.first + number) for number in range(gap.count)]
         known.append(entry_id)
         head = entry_id
     assert sorted(set(known)) == known
@@ -90,15 +90,32 @@ def test_what_is_recorded_and_what_is_missing_is_everything_that_was_published(r
     ],
 )
 def test_a_jump_is_a_gap(head, entry_id, previous, missing):
-    assert gaps(S, head, entry_id, previous) == missing
+    assert gaps(S, head, entry_id, Before(previous)) == missing
+
+
+@pytest.mark.parametrize(
+    ("head", "entry_id", "previous", "missing"),
+    [
+        ((5, 7), (6, 1), (5, 7), [Gap(S, 5, 8, None)]),
+        ((5, 7), (6, 1), (5, 3), [Gap(S, 5, 8, None)]),
+        ((5, 7), (6, 1), (5, 9), [Gap(S, 5, 8, 9), Gap(S, 5, 10, None)]),
+        ((0, 0), (6, 1), (0, 0), [Gap(S, 0, 1, None)]),  # the first run there ever was
+    ],
+)
+def test_after_a_power_cut_it_is_noted_that_more_may_be_missing(head, entry_id, previous, missing):
+    assert gaps(S, head, entry_id, Before(previous, power_lost=True)) == missing
+    assert "last" not in missing[-1].detail()
+    assert missing[-1].count == 0
 
 
 def test_only_the_first_event_of_a_run_names_the_run_before():
     started = codec.encode(kit.started(previous=(5, 9)))
-    assert previous_of((kit.RUN, 1), started) == (5, 9)
-    assert previous_of((kit.RUN, 2), started) == (0, 0)
-    assert previous_of((kit.RUN, 1), codec.encode(kit.bar(1))) == (0, 0)
-    assert previous_of((kit.RUN, 1), b"not an event") == (0, 0)
+    assert previous_of((kit.RUN, 1), started) == Before((5, 9))
+    assert previous_of((kit.RUN, 2), started) == UNSAID
+    assert previous_of((kit.RUN, 1), codec.encode(kit.bar(1))) == UNSAID
+    assert previous_of((kit.RUN, 1), b"not an event") == UNSAID
+    after = codec.encode(kit.started(previous=(5, 9), power_lost=True))
+    assert previous_of((kit.RUN, 1), after) == Before((5, 9), power_lost=True)
 
 
 ENTRIES = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 8)), max_size=30)

@@ -122,6 +122,15 @@ def test_the_lost_end_of_a_run_is_noted_when_its_producer_starts_again(station):
     assert station.notes("gap") == [{"stream": STREAM, "run": str(RUN), "first": "11", "last": "14"}]
 
 
+def test_after_a_power_cut_the_note_says_that_nobody_knows_the_end(station):
+    station.publish(kit.started(), *kit.bars(2, 10))
+    station.turn()
+    station.publish(kit.started(RUN + 5, previous=(RUN, 10), power_lost=True))
+    station.turn()
+    assert station.notes("gap") == [{"stream": STREAM, "run": str(RUN), "first": "11"}]
+    assert (station.recorder.counts.gaps, station.recorder.counts.missing) == (1, 0)
+
+
 def test_a_gap_across_a_restart_of_the_recorder_is_noted_once(station):
     station.publish(kit.started(), kit.bar(2))
     station.turn()
