@@ -50,7 +50,7 @@ EXAMPLES = r"""
     user: admin
     password_file: /etc/credstore/questdb-http-password
     migrations:
-      0001_ohlcv.sql: "{{ lookup('ansible.builtin.file', 'migrations/0001_ohlcv.sql', rstrip=false) }}"
+      0001_bars.sql: "{{ lookup('ansible.builtin.file', 'migrations/0001_bars.sql', rstrip=false) }}"
 """
 
 RETURN = r"""

@@ -18,6 +18,7 @@ from station.journal.record import UNREADABLE
 from station.journal.rows import BarRow, JournalRow
 from station.journal.store import Extent
 
+# The same statements as in the role's migrations (roles/questdb), which are there first; a unit test compares them.
 TABLES = {
     "journal": """CREATE TABLE IF NOT EXISTS {name} (
   ts TIMESTAMP, seq LONG, recorded TIMESTAMP,
@@ -87,7 +88,7 @@ class QuestDB:
         self._sender: Sender | None = None
 
     def prepare(self) -> None:
-        """Make the tables that are not there."""
+        """Make the tables that are not there: those of a second journal, or all where no Ansible was."""
         self.query(TABLES["journal"].format(name=self._journal))
         self.query(TABLES["bars"].format(name=self._bars))
 

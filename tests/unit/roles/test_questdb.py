@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
+from station.journal.questdb import TABLES as SERVICES_TABLES
 
 from fleet.paths import PROJECT
 from plugins.modules import questdb_migrations as qm
@@ -49,6 +51,18 @@ def test_the_files_are_a_schema_that_an_empty_database_accepts():
     plan = qm.plan(FILES, [])
     assert len(plan) == len(FILES)
     assert all(migration.verifications for migration in plan)
+
+
+@pytest.mark.parametrize(("table", "statement"), SERVICES_TABLES.items())
+def test_the_services_make_the_very_tables_of_the_schema(table, statement):
+    (name,) = (name for name in FILES if name[5:] == f"{table}.sql")
+    (migration,) = qm.parse(name, FILES[name]).statements
+    assert spelled(migration) == spelled(statement.format(name=table))
+
+
+def spelled(statement: str) -> str:
+    """Return a statement without the spaces and line feeds that only its layout needs."""
+    return re.sub(r" ?([(),]) ?", r"\1", " ".join(statement.split()))
 
 
 def test_no_table_of_the_schema_deletes_history_by_itself():

@@ -1,6 +1,8 @@
 -- One row a fill. Departures from the owner's table:
---   ts           UTC microseconds, set by the client.
---   chain        chain_id, seq, event_id, prev_hash, hash and canon as in agent_events.
+--   ts           the event's own time in UTC microseconds, so that a row that is written again carries the same.
+--   chain        which record of the journal the row is taken from, with all that is needed to check it by itself:
+--                chain_id of that journal, seq of the record, event_id of the event in it (<agent>/<run>-<sequence>), prev_hash and
+--                hash of the records before and up to this one, in hex, canon the exact bytes that were hashed.
 --   DEDUP        a fill that is written again after a crash is one row, not two.
 --   execution_latency_ns  instead of execution_latency_ms INT: whole milliseconds cannot show a budget of 20 ms end to end.
 --   MONTH        some hundreds of fills a day do not fill a partition a day.

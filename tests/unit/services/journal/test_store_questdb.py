@@ -19,7 +19,7 @@ from station.journal.rows import BarRow, JournalRow
 PASSWORD = "half;of it"
 ROW = JournalRow(5, 1, 17, "md:replay", "replay", "MarketEvent", "ab", '{"a":"b"}')
 BAR = BarRow(5, "EURUSD", "replay", 60_000_000, 1.0, 3.0, 0.5, 2.0, 7.0, 1)
-CALM = [["journal", False, 0], ["bars", False, 0], ["ohlcv", True, 9]]
+CALM = [["journal", False, 0], ["bars", False, 0], ["trades", True, 9]]
 
 
 class Database(ThreadingHTTPServer):
