@@ -6,8 +6,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,6 +30,7 @@ from fleet.servers import questdb
 
 # In namespaces of our own nothing can stay behind: with the last process all others, mounts and loop devices are gone.
 _INSIDE = "FLEET_FAULTS_INSIDE"
+_END_S = 10.0
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -36,14 +40,34 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen = _chosen(options.only, options.short)
         if _INSIDE not in os.environ and _may_unshare():
-            words = [*_NAMESPACES, sys.executable, "-m", "fleet.faults", *(arguments or sys.argv[1:])]
-            return subprocess.run(words, env={**os.environ, _INSIDE: "1"}, check=False).returncode
+            return _inside([sys.executable, "-m", "fleet.faults", *(arguments or sys.argv[1:])])
         programs.provide(programs.REDIS)
         questdb.provide()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return _run(chosen, options)
+
+
+def _inside(words: Sequence[str]) -> int:
+    """Run a command in namespaces and a folder of its own, which go with it, also when it is interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    environment = {**os.environ, _INSIDE: "1", "TMPDIR": str(folder)}
+    child = subprocess.Popen([*_NAMESPACES, *words], env=environment, start_new_session=True)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        print("interrupted; what was counted is kept, and `make faults` goes on from there", file=sys.stderr)
+        return 130
+    finally:
+        child.kill()
+        child.wait()
+        # The kernel needs a moment to end what is inside, and unmounts its disks last.
+        deadline = time.monotonic() + _END_S
+        while folder.exists() and time.monotonic() < deadline:
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.1)
 
 
 def _run(chosen: Sequence[Fault], options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ class Workshop:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self.root = Path(tempfile.mkdtemp(prefix="faults-"))
+        self.root = Path(tempfile.mkdtemp(prefix="station-"))
         self._shared: QuestDB | None = None
 
     def repeat(self, fault: Fault, number: int) -> Repetition:
