@@ -22,7 +22,3 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusal
     said = refusals("irq", HOST, [variables for variables, _ in REFUSED])
     for (variables, message), words in zip(REFUSED, said, strict=True):
         assert message in words, variables
-
-
-def test_a_dry_run_on_a_converged_host_finds_nothing_to_do(play):
-    assert "changed=0" in play("irq", HOST, check=True).out
