@@ -135,7 +135,8 @@ def _report(chosen: Sequence[Fault], options: argparse.Namespace, seconds: float
     histories = {fault: page.read(_history(options, fault.name)) for fault in FAULTS}
     if options.results == FOLDER and not options.short:
         seeds = [one["seed"] for history in histories.values() for one in history]
-        page.PAGE.write_text(page.text([page.row(fault, history) for fault, history in histories.items()], seeds))
+        rows = [page.row(fault, history) for fault, history in histories.items()]
+        page.PAGE.write_text(page.text(rows, seeds, options.jobs, os.cpu_count() or 1))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in page.COLUMNS:
         table.add_column(title)

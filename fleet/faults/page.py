@@ -20,17 +20,18 @@ HEAD = """<!-- Written by `make faults` from build/faults/*.jsonl. -->
 # Faults
 
 A station of real processes (Redis, QuestDB, recorder, replay feed, an agent, and a producer that notes what the bus
-confirmed) is hurt at a seeded moment while it works, by a supervisor's means kept running as its units say, and
-counted afterwards: what was confirmed and is not in the journal (lost), what is there and nobody sent (phantom), what
-is there twice. A repetition passes if all three are 0, the journal agrees with its checkpoints, with the copy of
-another host and with every row of QuestDB, no table is suspended, and nobody had to help. Recovery is the time from
-the end of the fault until every service is ready
-and a new event is fsynced in the journal and readable in QuestDB.
+confirmed) is hurt at a seeded moment while it works; a supervisor keeps it running as its units say. Afterwards it is
+counted what was confirmed and is not in the journal (lost), what is there and nobody sent (phantom), and what is there
+twice: of the producer's events, of the bars that the feed plays, of the agent's answers to them. A repetition passes if
+all three are 0, the journal agrees with its checkpoints, with the copy of another host and with every row of QuestDB,
+no table is suspended, and nobody had to help. Acknowledged are the producer's events alone. Recovery is the time from
+the end of the fault until every service is ready and a new event is fsynced in the journal and readable in QuestDB.
 """
 TAIL = f"""
 Stalls of {max(STALLS_S)} s are longer than the watchdog: the service is killed and started again, as on a host. With
 `appendfsync everysec` a power cut may take what was confirmed in its last 2 s and is not in the journal yet; such
-events stand in brackets behind the lost, and what the bus forgot its producers say again under new ids.
+events stand in brackets behind the lost, the journal notes that they may be missing, and what the bus forgot feed and
+agent say again under new ids.
 
 The power cut is ext4's own shutdown call without writing its log, on an image of its own, then what systemd-fsck does
 at boot. It loses what had not reached the block device; a disk whose cache lies is worse. The clock is that of the
@@ -82,11 +83,19 @@ def row(fault: Fault, history: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def text(rows: Iterable[Sequence[str]], seeds: Iterable[int]) -> str:
-    """Return the page."""
+def text(rows: Iterable[Sequence[str]], seeds: Iterable[int], jobs: int, processors: int) -> str:
+    """Return the page.
+
+    Args:
+        rows: of the table.
+        seeds: of all repetitions.
+        jobs: stations side by side at the most.
+        processors: of the machine.
+    """
     table = markdown.table([title.capitalize() for title in COLUMNS], rows)
     said = ", ".join(map(str, sorted(set(seeds)))) or "none"
-    return f"{HEAD}\nSeeds: {said}.\n\n{table}{TAIL}"
+    beside = f"up to {jobs} stations side by side on {processors} processors, alone each recovers sooner"
+    return f"{HEAD}\nSeeds: {said}; {beside}.\n\n{table}{TAIL}"
 
 
 def _sum(history: Iterable[Mapping[str, Any]], figure: str) -> int:

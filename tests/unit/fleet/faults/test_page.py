@@ -35,9 +35,9 @@ def test_what_was_not_run_did_not_pass():
 
 
 def test_the_page_has_every_fault_and_what_is_not_survived():
-    text = page.text([page.row(fault, []) for fault in FAULTS], [1, 1, 2])
+    text = page.text([page.row(fault, []) for fault in FAULTS], [1, 1, 2], jobs=4, processors=2)
     assert all(fault.title in text for fault in FAULTS)
-    assert "Seeds: 1, 2." in text
+    assert "Seeds: 1, 2; up to 4 stations side by side on 2 processors" in text
     assert "## What is not survived" in text
 
 
