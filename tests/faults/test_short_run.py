@@ -22,7 +22,18 @@ SHORT = [fault.name for fault in FAULTS if not fault.long]
 def histories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """Return what was found, by fault; a fault that needs root and a loop device has nothing without them."""
     folder: Path = tmp_path_factory.mktemp("faults")
-    words = [sys.executable, "-m", "fleet.faults", "--short", "--seed", str(SEED), "--results", str(folder)]
+    words = [
+        sys.executable,
+        "-m",
+        "fleet.faults",
+        "--short",
+        "--jobs",
+        "3",
+        "--seed",
+        str(SEED),
+        "--results",
+        str(folder),
+    ]
     subprocess.run(words, cwd=PROJECT, check=False)
     return {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob("*.jsonl")}
 
