@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.services.journal.history_kit import History, make
 from tests.unit.services.journal.journal_kit import Station
 
 
@@ -14,3 +15,9 @@ from tests.unit.services.journal.journal_kit import Station
 def station(tmp_path: Path) -> Station:
     """Return a station with a new journal."""
     return Station(tmp_path)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """Return a journal with its anchor and its database, for a test to alter."""
+    return make(tmp_path)
