@@ -96,7 +96,9 @@ def main(words: list[str]) -> int:
     """Publish until SIGTERM."""
     socket, state, notes = map(Path, words)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Not by a handler, which might interrupt the wait for this very event, and would wait for it in turn.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_set_at_sigterm, args=(stop,), daemon=True).start()
     bus = RedisBus(Server(socket, "agents", "agents"))
     producer = Producer(bus, STREAM, NAME, Patience(SystemClock(), stop.is_set), state)
     try:
@@ -107,6 +109,11 @@ def main(words: list[str]) -> int:
     finally:
         producer.close()
     return 0
+
+
+def _set_at_sigterm(stop: threading.Event) -> None:
+    signal.sigwait({signal.SIGTERM})
+    stop.set()
 
 
 def _now_us() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,7 @@ class Workshop:
             try:
                 rig.start()
                 found = _strike(rig, fault, number, self._seed, rng)
-            except (OSError, RuntimeError, StationError, Unavailable) as error:
+            except (OSError, RuntimeError, StationError, Unavailable, subprocess.TimeoutExpired) as error:
                 found = Repetition(
                     fault.name, number, self._seed, {}, {}, None, "", [f"{type(error).__name__}: {error}"]
                 )

@@ -111,7 +111,7 @@ class FeedService:
             self._parts.feed.close()
 
     def stop(self) -> None:
-        """End `run` soon; from any thread or from a signal handler."""
+        """End `run` soon; from any thread."""
         self._stop.set()
 
     def step(self) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import Self
 
@@ -98,6 +99,9 @@ def work_of(service: AnyService, around: Surroundings) -> Work:
 class _Signals:
     """Turns SIGTERM and SIGINT into the wish to end, for as long as it is entered.
 
+    A handler runs in the middle of whatever the main thread does. If that is waiting for the event, the handler would
+    wait for a lock of the very thread that it interrupts: so it only wakes another thread.
+
     Attributes:
         work: is told too, once it is there.
     """
@@ -106,20 +110,29 @@ class _Signals:
         self.work: Work | None = None
         self._stop = stop
         self._before: dict[int, object] = {}
+        self._heard: SimpleQueue[bool] = SimpleQueue()  # its put may be called from a handler
+        self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
 
     def __enter__(self) -> Self:
+        self._listener.start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._end)
+            self._before[number] = signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        self._heard.put(False)
+        self._listener.join()
 
-    def _end(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop.set()
-        if self.work is not None:
-            self.work.stop()
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        self._heard.put(True)
+
+    def _listen(self) -> None:
+        while self._heard.get():
+            self._stop.set()
+            if self.work is not None:
+                self.work.stop()
 
 
 def _connect(server: Server, clock: Clock, raise_alarm: Alarms) -> Bus:

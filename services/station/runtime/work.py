@@ -84,7 +84,7 @@ class Work(Protocol):
         """Show that it could work although there is nothing to do: 1 if the bus confirmed it, else 0."""
 
     def stop(self) -> None:
-        """Let a long step end; from a signal handler."""
+        """Let a long step end; from another thread."""
 
     def finish(self) -> None:
         """Finish what was begun, and say that it ends.

@@ -57,6 +57,24 @@ def test_a_signal_lets_it_finish_and_end_well(host: Host, monkeypatch: pytest.Mo
     assert not host.streams.get("md:replay").groups["momentum"].pending
 
 
+def test_a_signal_in_the_middle_of_a_wait_for_the_end_is_heard() -> None:
+    # In a process of its own: a handler that set the event itself would wait for ever.
+    script = """
+import signal, threading
+from station.runtime.start import _Signals
+stop = threading.Event()
+with _Signals(stop):
+    with stop._cond:
+        signal.raise_signal(signal.SIGTERM)
+    print(stop.wait(20))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_its_figures_are_served_while_it_runs_and_no_longer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     port, seen = free_port(), []
     around = host.around()
