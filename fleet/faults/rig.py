@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 
 import yaml
 from station.bus.redis_stream import RedisBus
+from station.bus.state_file import BOOT
 from station.errors import StationError, Unavailable
 from station.journal.questdb import QuestDB as Store
 from station.journal.verifier import Verdict, verify
@@ -39,7 +39,7 @@ T = TypeVar("T")
 REDIS, QUESTDB = "redis", "questdb"
 PROCESSES = (REDIS, QUESTDB, load.RECORDER, load.FEED, load.AGENT)
 PATIENCE_S = 120.0
-_OWN_MACHINE = Path(__file__).parent / "own_machine"
+_SHIFT = Path(__file__).parent / "clock_shift"
 _REDIS_BUS = PROJECT / "roles" / "redis" / "files" / "redis-bus.sh"
 _MIB = 1 << 20
 _REDIS_ROOM_MIB = 8  # of the small disks here; on a host redis_min_free_mib
@@ -103,13 +103,12 @@ class Rig:
         wanted = load.services(places.station, places.journal, questdb.http, self.anchor.socket)
         self.shift = root / "shift"
         self.shift.write_bytes(bytes(8))
-        self._boots, self._boot_id = 0, root / "boot_id"
-        environment = {
-            "PYTHONPATH": str(_OWN_MACHINE),
+        # One mapping for all: what is started after a power cut is told of another boot.
+        self._environment = environment = {
+            "PYTHONPATH": str(_SHIFT),
             "FAULTS_CLOCK_SHIFT": str(self.shift),
-            "FAULTS_BOOT_ID": str(self._boot_id),
+            BOOT: "1",
         }
-        self._new_boot()
         self.station = Station(places.station, self.redis.socket, wanted, load.SIGNER.text(), environment)
         (places.station / NAME).mkdir()
         self.probe = Probe(self.redis, places.station / NAME, root / "notes", environment)
@@ -139,7 +138,7 @@ class Rig:
 
     def boot(self) -> None:
         """Start everything as a host does when it gets power again, and look after it."""
-        self._new_boot()
+        self._environment[BOOT] = str(int(self._environment[BOOT]) + 1)
         for unit in self.units.values():
             unit.before()
             unit.program.launch()
@@ -227,10 +226,6 @@ class Rig:
         self.probe.kill()
         self.redis.kill()
         self.anchor.close()
-
-    def _new_boot(self) -> None:
-        self._boots += 1
-        self._boot_id.write_text(f"{uuid.UUID(int=self._boots)}\n")
 
     def _may_start(self) -> bool:
         """Do what the unit of Redis does before each start."""

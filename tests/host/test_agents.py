@@ -112,6 +112,14 @@ def test_processes_are_no_root_and_have_no_capability(host: Host, units: Units) 
         assert "CapEff:\t0000000000000000" in host.file(f"/proc/{pid}/status").content_string
 
 
+def test_producers_know_the_boot_of_the_host_though_they_do_not_see_it(host: Host, units: Units) -> None:
+    boot = host.check_output("cat /proc/sys/kernel/random/boot_id").replace("-", "")
+    states = host.check_output("tail -n +1 /var/lib/station/*/producer").splitlines()
+    found = [line.split()[2] for line in states if line and not line.startswith("==>")]
+    assert found
+    assert set(found) == {boot}
+
+
 def test_metrics_are_served_on_the_loopback_address_alone(host: Host, units: Units) -> None:
     lines = host.check_output("ss --tcp --listening --numeric --processes --no-header").splitlines()
     pids = {f"pid={main_pid(host, unit['unit'])},": unit["metrics_port"] for unit in units.values()}

@@ -118,12 +118,10 @@ def test_the_stream_knows_what_a_crash_left_out_of_the_state_file(world: World):
 
 
 @pytest.fixture
-def reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+def reboot(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
     """Return a function after which the host has been started anew."""
-    file = tmp_path / "boot_id"
-    file.write_text("first\n")
-    monkeypatch.setattr(state_file, "BOOT_ID", file)
-    return lambda: file.write_text("second\n")
+    monkeypatch.setenv(state_file.BOOT, "first")
+    return lambda: monkeypatch.setenv(state_file.BOOT, "second")
 
 
 def test_a_run_that_did_not_end_before_a_new_boot_may_have_come_further_than_anybody_knows(world: World, reboot):

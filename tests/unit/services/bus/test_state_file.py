@@ -53,11 +53,6 @@ def test_what_was_noted_is_with_the_kernel_at_once_for_a_process_that_is_killed(
     state.close()
 
 
-def boots(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> None:
-    (folder / "boot_id").write_text(f"{name}\n")
-    monkeypatch.setattr(state_file, "BOOT_ID", folder / "boot_id")
-
-
 def left_by_a_crash(path: Path, note: tuple[int, int] | None = None) -> bytes:
     """Return the file of a run that did not end."""
     state = StateFile(path)
@@ -70,24 +65,22 @@ def left_by_a_crash(path: Path, note: tuple[int, int] | None = None) -> bytes:
 
 @pytest.mark.parametrize("note", [(7, 8), None])
 def test_a_run_that_a_power_cut_ended_is_told_from_one_that_ended_in_order_however_short_it_was(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: tuple[int, int] | None
+    path: Path, monkeypatch: pytest.MonkeyPatch, note: tuple[int, int] | None
 ):
-    boots(monkeypatch, tmp_path, "first")
+    monkeypatch.setenv(state_file.BOOT, "first")
     crashed, ended = left_by_a_crash(path, note), path.read_bytes()
     for boot, left, lost in [("first", crashed, False), ("second", crashed, True), ("second", ended, False)]:
-        boots(monkeypatch, tmp_path, boot)
+        monkeypatch.setenv(state_file.BOOT, boot)
         path.write_bytes(left)
         state = StateFile(path)
         assert (state.before, state.power_lost) == (note or (0, 0), lost)
         state.close()
 
 
-def test_that_power_was_lost_is_known_until_it_was_published(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    boots(monkeypatch, tmp_path, "first")
+def test_that_power_was_lost_is_known_until_it_was_published(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(state_file.BOOT, "first")
     path.write_bytes(left_by_a_crash(path, (7, 8)))
-    boots(monkeypatch, tmp_path, "second")
+    monkeypatch.setenv(state_file.BOOT, "second")
     for _ in range(2):  # stopped before the bus answered
         state = StateFile(path)
         assert state.power_lost

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python imports this at its start when the folder is on its path: the process has a wall clock and boots of its own.
+"""Python imports this at its start when the folder is on its path: the wall clock of the process can then be set.
 
-No other process and no kernel time is touched: the station's services read the wall clock by `time.time_ns` alone, and
-the id of the boot from one file.
+No other process and no kernel time is touched: the station's services read the wall clock by `time.time_ns` alone.
 """
 
 from __future__ import annotations
@@ -11,9 +10,6 @@ import mmap
 import os
 import struct
 import time
-from pathlib import Path
-
-from station.bus import state_file
 
 _FORMAT = "=q"  # microseconds that are added
 
@@ -26,4 +22,3 @@ def _shifted(path: str) -> None:
 
 
 _shifted(os.environ["FAULTS_CLOCK_SHIFT"])
-state_file.BOOT_ID = Path(os.environ["FAULTS_BOOT_ID"])
