@@ -112,7 +112,7 @@ def test_processes_are_no_root_and_have_no_capability(host: Host, units: Units) 
         assert "CapEff:\t0000000000000000" in host.file(f"/proc/{pid}/status").content_string
 
 
-def test_producers_know_the_boot_of_the_host_though_they_do_not_see_it(host: Host, units: Units) -> None:
+def test_producers_know_the_boot_of_the_host_though_they_do_not_see_it(host: Host) -> None:
     boot = host.check_output("cat /proc/sys/kernel/random/boot_id").replace("-", "")
     states = host.check_output("tail -n +1 /var/lib/station/*/producer").splitlines()
     found = [line.split()[2] for line in states if line and not line.startswith("==>")]
