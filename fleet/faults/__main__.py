@@ -30,13 +30,16 @@ from fleet.servers import questdb
 
 # In namespaces of our own nothing can stay behind: with the last process all others, mounts and loop devices are gone.
 _INSIDE = "FLEET_FAULTS_INSIDE"
-_END_S = 10.0
+_END_S = 10.0  # for the kernel to end what was inside
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; exit status 1 if anything failed, 2 if it could not be done."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.repeat < 1 or options.jobs < 1:
+        parser.error("--repeat, --jobs: at least 1")
     try:
         chosen = _chosen(options.only, options.short)
         if _INSIDE not in os.environ and _may_unshare():

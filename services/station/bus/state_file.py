@@ -55,6 +55,7 @@ class StateFile:
         self.before, began = _read(self._file)
         self.power_lost = self.before is not None and began not in {boot, _ENDED}
         self._boot = boot
+        self._writing = threading.Lock()
         self._newest = self._on_disk = self.before or NONE
         if not self.power_lost:
             # On the disk before the first event: however soon the power goes, it is known that a run had begun.
@@ -95,7 +96,9 @@ class StateFile:
             self._on_disk = newest
 
     def _write(self, boot: str) -> None:
-        os.pwrite(self._file, _FORMAT % (*self._newest, boot.encode()), 0)
+        # Two threads write, and what is newer must not be overwritten by what is older.
+        with self._writing:
+            os.pwrite(self._file, _FORMAT % (*self._newest, boot.encode()), 0)
 
 
 def _read(file: int) -> tuple[EntryId | None, str]:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from fleet.faults.__main__ import missing
+import pytest
+
+from fleet.faults.__main__ import main, missing
 from fleet.faults.catalogue import FAULTS
 
 ONE, OTHER = FAULTS[:2]
@@ -18,3 +20,10 @@ def test_a_run_goes_on_where_one_with_its_seed_was_interrupted() -> None:
 
 def test_every_fault_is_seen_once_before_one_is_seen_twice() -> None:
     assert missing({ONE: [], OTHER: []}, 1, 2) == [(ONE, 1), (OTHER, 1), (ONE, 2), (OTHER, 2)]
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--repeat"])
+def test_nothing_of_nothing_is_refused_in_one_line(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([option, "0"])
+    assert capsys.readouterr().err.endswith("error: --repeat, --jobs: at least 1\n")
