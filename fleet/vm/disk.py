@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fleet import programs
+from fleet import debootstrap, programs
 from fleet.errors import UserError
 from fleet.lab import image
 from fleet.lab.engine import require_root
@@ -103,7 +103,7 @@ def _bootstrap(root: Path, mirror: str) -> None:
     """Fill a folder with the installed system."""
     include = ",".join((*KERNELS, *PACKAGES, *PREINSTALLED))
     _run(
-        "mmdebstrap",
+        *debootstrap.COMMAND,
         "--mode=root",
         "--variant=minbase",
         "--skip=cleanup/apt/lists",
@@ -148,4 +148,5 @@ def _run(*command: str, environment: dict[str, str] | None = None) -> None:
     if done.returncode != 0:
         words: Sequence[str] = (done.stderr.strip() or done.stdout.strip()).splitlines()
         reason = [line for line in words if line.startswith("E:")] or words[-1:]
-        raise UserError(f"`{command[0]}` failed while the disk was made: {' '.join(reason[:1]) or 'no reason given'}")
+        program = command[0] if command[0] != debootstrap.COMMAND[0] else debootstrap.COMMAND[-1]
+        raise UserError(f"`{program}` failed while the disk was made: {' '.join(reason[:1]) or 'no reason given'}")
