@@ -169,7 +169,8 @@ def _secure_boot(facts: Mapping[str, Any]) -> Reading:
     if _denied(facts, "/sys/firmware/efi"):
         return unknown("only root may read it")
     if not facts["efi_variables"]:
-        return unknown("the UEFI variables are not mounted (efivarfs)")
+        # drivers/firmware/efi/Kconfig: EFI_DISABLE_RUNTIME is on in realtime kernels.
+        return unknown("the UEFI variables are not mounted (a realtime kernel has them with efi=runtime only)")
     return Reading(False, "off: the firmware has no variable SecureBoot")
 
 

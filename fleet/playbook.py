@@ -48,7 +48,8 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
         verbose: show Ansible's output live instead of the table; it goes to the log in both cases.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{Path(playbook).stem}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    # Two runs may begin in one second.
+    log = LOGS / f"{Path(playbook).stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     progress, began = Progress(), time.monotonic()
     console = terminal.console()
     read_end, write_end = os.pipe()

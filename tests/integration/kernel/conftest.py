@@ -15,8 +15,6 @@ from fleet.paths import INVENTORIES
 from fleet.vm import machine
 from fleet.vm.__main__ import MACHINES
 
-MACHINE = MACHINES["hft"]
-
 
 @pytest.fixture
 def inventory() -> Path:
@@ -24,17 +22,31 @@ def inventory() -> Path:
     return INVENTORIES / "vm"
 
 
-@pytest.fixture
-def on_vm() -> Callable[[str], str]:
+@pytest.fixture(scope="module")
+def vm(request: pytest.FixtureRequest) -> machine.Machine:
+    """Return the machine that the module's HOST is a name of."""
+    return MACHINES[request.module.HOST.removeprefix("vm-")]
+
+
+@pytest.fixture(scope="module")
+def on_vm(vm: machine.Machine) -> Callable[[str], str]:
     """Return a function that runs a command in the machine as root and gives what it prints."""
 
     def run(command: str) -> str:
-        done = machine.ssh(MACHINE, f"sudo sh -c {shlex.quote(command)}")
+        done = machine.ssh(vm, f"sudo sh -c {shlex.quote(command)}")
         if done.returncode != 0:
             raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def proven(on_vm: Callable[[str], str]) -> Callable[[], str]:
+    """Return a function that reads what runs, less the mark of a trial that was committed, and what GRUB boots."""
+    return lambda: on_vm(
+        "sed 's/ station.trial=[^ ]* panic=30//' /proc/cmdline; uname -r; cat /etc/default/grub.d/60-station.cfg"
+    )
 
 
 @pytest.fixture
@@ -80,14 +92,14 @@ def _note(words: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def power_cut() -> Iterator[Callable[[], None]]:
+def power_cut(vm: machine.Machine) -> Iterator[Callable[[], None]]:
     """Return a function that takes the machine's power away and gives it back; the machine is up after the test."""
 
     def cut() -> None:
-        machine.power_cut(MACHINE)
-        machine.start(MACHINE)
-        machine.wait(MACHINE)
+        machine.power_cut(vm)
+        machine.start(vm)
+        machine.wait(vm)
 
     yield cut
-    machine.start(MACHINE)
-    machine.wait(MACHINE)
+    machine.start(vm)
+    machine.wait(vm)

@@ -8,17 +8,18 @@ HOST = "vm-hft"
 UNBOOTABLE = {"kernel_arguments": ["rdinit=/nowhere"]}
 # Boots, and changes nothing that anybody notices.
 HARMLESS = {"kernel_arguments": ["nosoftlockup"]}
+TEXTFILES = "/var/lib/prometheus/node-exporter"
 
 
-@pytest.fixture
-def proven(on_vm):
-    """Return a function that reads what runs, less the mark of a trial that was committed, and what GRUB boots."""
-    return lambda: on_vm(
-        "sed 's/ station.trial=[^ ]* panic=30//' /proc/cmdline; uname -r; cat /etc/default/grub.d/60-station.cfg"
-    )
+@pytest.fixture(scope="module")
+def metrics(on_vm):
+    """Return a function that reads what the machine would tell Prometheus, had it a node exporter."""
+    on_vm(f"mkdir -p {TEXTFILES}")
+    yield lambda: on_vm(f"cat {TEXTFILES}/station_kernel.prom").splitlines()
+    on_vm(f"rm -r {TEXTFILES}")
 
 
-def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play, on_vm, proven):
+def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play, on_vm, proven, metrics):
     before, boot = proven(), on_vm("cat /proc/sys/kernel/random/boot_id")
     result = play("kernel", HOST, **UNBOOTABLE)
     said = " ".join(result.out.split())
@@ -28,6 +29,7 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     assert on_vm("cat /proc/sys/kernel/random/boot_id") != boot
     assert proven() == before
     assert on_vm("test ! -e /etc/grub.d/42_station_trial && grub-editenv list").strip() in {"", "next_entry="}
+    assert "station_boot_trial_failed 1" in metrics()
 
     again = play("kernel", HOST, **UNBOOTABLE)
     assert again.rc != 0
@@ -36,20 +38,23 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     boot = on_vm("cat /proc/sys/kernel/random/boot_id")
     # With the wish from before, the failure is forgotten; nothing is rebooted for it.
     assert play("kernel", HOST).rc == 0
+    assert "station_boot_trial_failed 0" in metrics()
     assert on_vm("cat /proc/sys/kernel/random/boot_id") == boot
     assert "changed=0" in play("kernel", HOST).out
 
 
 def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the_next_run(
-    play, on_vm, proven, power_cut
+    play, on_vm, proven, metrics, power_cut
 ):
     before = proven()
     staged = play("kernel", HOST, kernel_reboot_allowed=False, **HARMLESS)
     assert "Reboot pending" in staged.out
+    assert "station_reboot_pending 1" in metrics()
     power_cut()
     assert proven() == before
     repaired = play("kernel", HOST)
     assert repaired.rc == 0, repaired.out
+    assert "station_reboot_pending 0" in metrics()
     assert on_vm("test ! -e /etc/grub.d/42_station_trial && echo gone").strip() == "gone"
     assert "nosoftlockup" not in on_vm("cat /boot/grub/grub.cfg")
     assert "changed=0" in play("kernel", HOST).out

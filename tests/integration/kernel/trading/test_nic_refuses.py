@@ -13,6 +13,7 @@ def hardware(*nics: dict[str, str]) -> dict[str, Any]:
     return {
         "hardware": {"cpu": {"model": "any"}, "memory_gib": 4, "nics": list(nics)},
         "nic_uses": {"lab": {"mtu": 1500}},
+        "nic_optional": [],
     }
 
 
