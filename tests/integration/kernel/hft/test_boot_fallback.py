@@ -47,8 +47,11 @@ def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the
     play, on_vm, proven, metrics, power_cut
 ):
     before = proven()
-    staged = play("kernel", HOST, kernel_reboot_allowed=False, **HARMLESS)
-    assert "Reboot pending" in staged.out
+    for dry in (False, True):
+        staged = play("kernel", HOST, check=dry, kernel_reboot_allowed=False, **HARMLESS)
+        assert staged.rc == 0, staged.out
+        assert "Reboot pending: staged for a trial: arguments nosoftlockup" in staged.out
+        assert "kernel_reboot_allowed is false" in " ".join(staged.out.split())
     assert "station_reboot_pending 1" in metrics()
     power_cut()
     assert proven() == before

@@ -51,17 +51,3 @@ def test_market_hours_forbid_changes_and_not_a_run_that_makes_none(refusals, on_
     assert "vm-trading is in its trading window" in refused
     assert settled == ""
     assert on_vm(read) == before
-
-
-def test_a_reboot_that_is_not_allowed_is_pending_also_in_a_dry_run(play):
-    wish = {"kernel_arguments": ["nosoftlockup"], "kernel_reboot_allowed": False}
-    try:
-        first = play("kernel", HOST, **wish)
-        assert first.rc == 0, first.out
-        for result in (first, play("kernel", HOST, check=True, **wish)):
-            assert "Reboot pending: staged for a trial: arguments nosoftlockup" in result.out
-            assert "kernel_reboot_allowed is false" in " ".join(result.out.split())
-    finally:
-        # Back to the inventory's line, which runs already: no reboot.
-        again = play("kernel", HOST)
-    assert again.rc == 0, again.out
