@@ -22,7 +22,7 @@ KERNELS = ("linux-image-amd64", "linux-image-rt-amd64")
 PACKAGES = (*image.PACKAGES, "grub-efi-amd64-bin", "grub2-common", "initramfs-tools", "udev", "zstd")
 PREINSTALLED = (
     *("bpftool", "clang", "libbpf-dev", "libxdp-dev", "llvm", "xdp-tools"),
-    *("dkms", "gcc", "linux-headers-rt-amd64", "make"),
+    *("dkms", "gcc", "linux-headers-amd64", "linux-headers-rt-amd64", "make"),
     *("ethtool", "rt-tests", "rtla", "sockperf", "stress-ng"),
 )
 # The same emulator whatever the control machine runs, and newer than Debian 12's 7.2, in which a kernel ran a
