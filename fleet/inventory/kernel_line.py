@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-ISOLATION, GENERIC = "isolation", "generic"
+ISOLATION, GENERIC, REALTIME = "isolation", "generic", "realtime"
 POLICY = "kernel_arguments"  # the owner of arguments that no role declares
 
 
@@ -114,12 +115,14 @@ class Options:
         transparent_hugepages: overrides the profile's value when not empty.
         arguments: owner (a role, or `kernel_arguments` for the policy) -> further arguments.
         flavour: generic or realtime.
+        version: the pinned release, "" for the newest.
     """
 
     hugepages: Sequence[Mapping[str, Any]] = ()
     transparent_hugepages: str = ""
     arguments: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     flavour: str = GENERIC
+    version: str = ""
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Options:
@@ -133,6 +136,11 @@ class Chosen:
 
     text: str
     source: str
+
+
+def flavour_of(release: str) -> str:
+    """Return the flavour of a kernel by its release, as the module kernel_boot does on the host."""
+    return REALTIME if re.search(r"-(rt|realtime|lowlatency)(-|$)", release) else GENERIC
 
 
 def name_of(argument: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fleet.inventory.cpus import CpuListError, parse
-from fleet.inventory.kernel_line import GENERIC, ISOLATION, POLICY, PROFILES, SIZES, Options, name_of
+from fleet.inventory.kernel_line import GENERIC, ISOLATION, POLICY, PROFILES, SIZES, Options, flavour_of, name_of
 
 # What neither the shell that sources /etc/default/grub.d, nor GRUB's own script, nor the kernel reads as anything else.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@%+=!-]*)?")
@@ -126,6 +126,7 @@ def refusals(profile: str, sets: Mapping[str, Any], options: Options, hardware: 
         return [Refusal("kernel_profile", None, f'"{profile}" does not exist', f"write one of {', '.join(PROFILES)}")]
     return [
         *_profile(profile, sets),
+        *_version(options),
         *_arguments(profile, options, hardware),
         *_isolation(profile, options),
         *_hugepages(options, hardware),
@@ -137,6 +138,13 @@ def _profile(profile: str, sets: Mapping[str, Any]) -> Iterator[Refusal]:
     if sets.get("isolated") and profile not in isolates:
         wrong = f"{profile} isolates no CPUs, and cpu_isolation wants {sets['isolated']}"
         yield Refusal("kernel_profile", None, wrong, f"write {' or '.join(isolates)}, or remove cpu_isolation")
+
+
+def _version(options: Options) -> Iterator[Refusal]:
+    """Yield a pinned release of the other flavour: what is checked and composed goes by the flavour."""
+    if options.version and flavour_of(options.version) != options.flavour:
+        wrong = f"{options.version} is a {flavour_of(options.version)} kernel, and kernel_flavour is {options.flavour}"
+        yield Refusal("kernel_version", None, wrong, "write another release, or the other flavour")
 
 
 def _entries(options: Options) -> Iterator[tuple[str, Any]]:

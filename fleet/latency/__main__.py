@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the latency of hosts, write a page for each, and compare it with the host's own baseline.
 
-Exit status: 0 fine, 1 could not measure, 2 wrong call, 3 worse than the baseline.
+Exit status: 0 fine, 1 could not measure as the baseline was, 2 wrong call, 3 worse than the baseline.
 """
 
 from __future__ import annotations

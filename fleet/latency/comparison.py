@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from fleet.inventory import cpus
 from fleet.latency.histogram import METRICS
 from fleet.latency.result import Figure, Result, Test
 
@@ -16,7 +17,7 @@ ALLOWED = {"p50": 1.15, "p90": 1.2, "p99": 1.3, "p99.9": 1.5, "p99.99": 2.0, "ma
 FLOOR = {"hwlatdetect": 10.0, "ping-pong": 0.5}
 USUAL_FLOOR = 2.0
 LONGER = 1.5  # a maximum grows with the number of samples: beyond this it is not compared
-SHOWN_CHANGES = ("kernel", "command_line", "isolated", "nohz_full", "governor", "idle_driver", "tools")
+SHOWN_CHANGES = ("kernel", "command_line", "isolated", "left_empty", "nohz_full", "governor", "idle_driver", "tools")
 
 
 class Status(IntEnum):
@@ -57,6 +58,7 @@ class Comparison:
         rows: every metric that both have.
         missing: tests of the baseline that this run could not make.
         changes: facts that differ, name -> (before, now).
+        other_isolation: whether other CPUs are isolated than those of the baseline; `refusal` names them.
     """
 
     baseline_time: str = ""
@@ -64,6 +66,7 @@ class Comparison:
     rows: tuple[Row, ...] = ()
     missing: tuple[str, ...] = ()
     changes: tuple[tuple[str, str, str], ...] = ()
+    other_isolation: bool = False
 
     @property
     def worse(self) -> tuple[Row, ...]:
@@ -87,8 +90,9 @@ def compare(now: Result, baseline: Result | None) -> Comparison:
     if (baseline.host, baseline.facts["cpu_model"]) != (now.host, now.facts["cpu_model"]):
         other = f"{baseline.host} with {baseline.facts['cpu_model']}"
         return Comparison(baseline.time, f"the stored baseline is of {other}: a host is compared with itself only")
-    if baseline.load != now.load:
-        return Comparison(baseline.time, "the baseline was measured under another load: store a new one")
+    isolation = _other_isolation(now, baseline)
+    # The load names the housekeeping CPUs, so it changes with the isolated ones, which say what is wrong.
+    load = "the baseline was measured under another load: store a new one" if baseline.load != now.load else ""
     rows, missing = list[Row](), list[str]()
     for before in baseline.tests:
         test = now.test(before.key)
@@ -96,14 +100,26 @@ def compare(now: Result, baseline: Result | None) -> Comparison:
             continue
         if test is None or test.state != "ok":
             missing.append(f"{before.name} on {before.cpus} CPUs")
-        else:
+        elif not (isolation or load):
             rows += _rows(test, before)
     changes = tuple(
         (name, str(old), str(new))
         for name in SHOWN_CHANGES
-        if (old := baseline.facts.get(name)) != (new := now.facts.get(name))
+        if (old := baseline.facts.get(name, "")) != (new := now.facts.get(name, ""))
     )
-    return Comparison(baseline.time, "", tuple(rows), tuple(missing), changes)
+    return Comparison(baseline.time, isolation or load, tuple(rows), tuple(missing), changes, bool(isolation))
+
+
+def _other_isolation(now: Result, baseline: Result) -> str:
+    """Say which CPUs were isolated and which are; empty if they are the same, or if none were."""
+    then, found = (cpus.parse(str(result.facts.get("isolated", ""))) for result in (baseline, now))
+    if not then or then == found:
+        return ""
+    return (
+        f"CPUs {cpus.compose(then)} were isolated in the baseline, {cpus.compose(found) or 'none'} are now; "
+        "`make site` brings back what is declared and `make verify` proves it; "
+        "if this is meant, SET_BASELINE=1 stores a new baseline"
+    )
 
 
 def _rows(test: Test, before: Test) -> Iterator[Row]:
@@ -165,8 +181,10 @@ def _gaps(now: Result, comparison: Comparison) -> str:
     failed = sorted({f"{test.name} ({test.reason})" for test in now.tests if test.state == "failed"})
     if not any(test.state == "ok" for test in now.tests):
         return f"Nothing could be measured{': ' * bool(failed)}{'; '.join(failed)}."
+    lines = [f"Isolation: {comparison.refusal}."] if comparison.other_isolation else []
     if failed:
-        return f"Could not measure {'; '.join(failed)}."
-    if comparison.missing and not now.is_virtual:
-        return f"The baseline has what could not be measured now: {', '.join(comparison.missing)}."
-    return ""
+        lines.append(f"Could not measure {'; '.join(failed)}.")
+    # Without isolated CPUs every test on them is missing: the first line says it.
+    if comparison.missing and not lines:
+        lines.append(f"The baseline has what could not be measured now: {', '.join(comparison.missing)}.")
+    return " ".join(lines)

@@ -51,7 +51,7 @@ SHARE = 80  # percent of the memory that huge pages may take
 LEAST, MOST = 0.85, 1.02
 CONFIRM_MINUTES = (5, 120)
 # GRUB cannot write elsewhere, so a one-shot entry would stand for ever (grub-reboot(8), 00_header).
-WRITABLE = frozenset({"ext2", "xfs", "fat"})
+WRITABLE = frozenset({"ext2", "xfs"})
 # With these drivers the governor performance pins the preference (admin-guide/pm/intel_pstate.rst, amd-pstate.rst).
 PINNING = frozenset({"intel_pstate", "amd-pstate-epp"})
 
@@ -200,6 +200,12 @@ def _boot(facts: Facts, hardware: Mapping[str, Any], wanted: Mapping[str, Any]) 
         return
     if grub["missing"]:
         yield f"{', '.join(grub['missing'])} missing: only GRUB can try a kernel line for one boot"
+        return
+    if grub["fs"] == "fat":
+        yield (
+            "/boot/grub is on FAT, which has no hard links, and the old grub.cfg is kept by one while it is replaced:"
+            " give /boot a partition of its own with ext4, or write kernel_profile: none"
+        )
         return
     place = " and ".join(grub["abstraction"].split()) or ("" if grub["fs"] in WRITABLE else grub["fs"] or "unknown")
     if place:

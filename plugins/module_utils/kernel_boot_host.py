@@ -114,6 +114,11 @@ class Host:
         found = (path.name.removeprefix("vmlinuz-") for path in images)
         return sorted(release for release in found if self.path(f"/boot/initrd.img-{release}").exists())
 
+    def dkms(self, release: str) -> set[str]:
+        """Return the modules that DKMS has built for a kernel."""
+        built = self.path(f"/lib/modules/{release}/updates/dkms").glob("*.ko*")
+        return {path.name.partition(".ko")[0] for path in built}
+
     def settings(self, instead: str = "") -> grub.Settings:
         """Return GRUB's settings with our drop-in left out, or another file in its place."""
         ours = str(self.path(DROPIN))

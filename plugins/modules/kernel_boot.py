@@ -130,6 +130,13 @@ def wanted_line(
         raise system.BootError(f"no {flavour} kernel with an initrd is installed in /boot")
     if not host.path(f"/boot/vmlinuz-{release}").exists():
         raise system.BootError(f"kernel {release} is not installed: there is no /boot/vmlinuz-{release}")
+    lost = sorted(host.dkms(running.release) - host.dkms(release))
+    if lost:
+        # Its trial would pass: a service that needs the module may only miss it when it is used.
+        raise system.BootError(
+            f"kernel {release} lacks {', '.join(lost)}, which DKMS has built for the running {running.release}: install"
+            f" linux-headers-{release}, then dkms autoinstall -k {release}, and look into dkms status"
+        )
     entry = grub.entry_of(config, release)
     prefix = grub.prefix_of(entry, now) if entry else None
     if entry is None or prefix is None:

@@ -29,7 +29,8 @@ RETURN = r"""
 facts:
   description:
     - Dictionary of cpu (core, atom, present, possible, online, siblings, vendor, guest), nodes (cpus, memory_kib),
-      memory_kib, hugepage_kib, cpufreq (driver, governors, preferences), release, cmdline, kernels, held,
+      memory_kib, hugepage_kib, cpufreq (driver, governors, preferences), release, cmdline, kernels, dkms (modules),
+      held (kernel packages on hold), held_here (those that the role kernel has put on hold),
       grub (missing, abstraction, fs) and microcode (package, installed, candidate).
   type: dict
   returned: always
@@ -46,6 +47,8 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
 CPU = "/sys/devices/system/cpu"
 HUGE = "/sys/kernel/mm/hugepages"
+HELD = "/var/lib/station/kernel/held"
+DKMS = "var/lib/dkms"
 WHERE = ("abstraction", "fs")  # what grub-probe tells
 COMMANDS = ("grub-mkconfig", "grub-reboot", "grub-editenv", "grub-probe", "grub-script-check")
 MICROCODE = {"GenuineIntel": "intel-microcode", "AuthenticAMD": "amd64-microcode"}
@@ -139,8 +142,13 @@ class Machine:
 
     def held(self) -> list[str]:
         """Return the kernel packages that are on hold."""
-        shown = self.run(["dpkg-query", "--show", "--showformat=${db:Status-Want} ${Package}\n", "linux-image-*"])
+        # One pattern, which something always matches: dpkg-query fails as a whole where one of several finds nothing.
+        shown = self.run(["dpkg-query", "--show", "--showformat=${db:Status-Want} ${Package}\n", "linux-*"])
         return sorted(line.split()[1] for line in shown.splitlines() if line.startswith("hold "))
+
+    def dkms(self) -> list[str]:
+        """Return the modules that DKMS builds for each kernel."""
+        return sorted({path.parts[-3] for path in (self.root / DKMS).glob("*/*/source")})
 
     def microcode(self, vendor: str) -> dict[str, str]:
         """Return the package of the vendor's microcode, and its installed and available version."""
@@ -166,7 +174,9 @@ class Machine:
             "release": self.text("/proc/sys/kernel/osrelease"),
             "cmdline": self.text("/proc/cmdline").split(),
             "kernels": kernels,
+            "dkms": self.dkms(),
             "held": self.held(),
+            "held_here": sorted(self.text(HELD).split()),
             "grub": self.grub(),
             "microcode": self.microcode(cpu["vendor"]) if microcode and not cpu["guest"] else self.microcode(""),
         }

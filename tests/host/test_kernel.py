@@ -14,6 +14,13 @@ CPU = "/sys/devices/system/cpu"
 KIB = {"2M": 2048, "1G": 1048576}
 DROPIN = "/etc/default/grub.d/60-station.cfg"
 SCRIPT = "/etc/grub.d/42_station_trial"
+TOOL = "/usr/local/libexec/station/station-kernel"
+# Maps one page of a mount and writes into it: the path of a file that is not there, and the page's size in bytes.
+MAP = (
+    "import mmap, os, sys; path, size = sys.argv[1], int(sys.argv[2]); "
+    "f = os.open(path, os.O_RDWR | os.O_CREAT, 0o600); os.unlink(path); os.ftruncate(f, size); "
+    "m = mmap.mmap(f, size); m[0] = 7; print(m[0])"
+)
 STATE = "/var/lib/station/kernel/state.json"
 METRICS = "station_kernel.prom"
 
@@ -145,13 +152,25 @@ def test_huge_pages_can_be_mapped_where_they_are_mounted(host, settings):
         assert mount.exists
         assert mount.filesystem == "hugetlbfs"
         assert f"pagesize={size}" in ",".join(mount.options) or f"pagesize={KIB[size] // 1024}M" in mount.options
-        code = (
-            "import mmap, os, sys; path, size = sys.argv[1], int(sys.argv[2]); "
-            "f = os.open(path, os.O_RDWR | os.O_CREAT, 0o600); os.unlink(path); os.ftruncate(f, size); "
-            "m = mmap.mmap(f, size); m[0] = 7; print(m[0])"
-        )
         path = f"/dev/hugepages{size}/station-test"
-        assert host.check_output("python3 -c %s %s %s", code, path, str(KIB[size] * 1024)) == "7"
+        assert host.check_output("python3 -c %s %s %s", MAP, path, str(KIB[size] * 1024)) == "7"
+
+
+def test_the_group_of_huge_pages_can_map_one_and_nobody_else_can(host, settings):
+    group = settings["kernel_hugepages_group"]
+    sizes = {entry["size"] for entry in settings["kernel_hugepages"]}
+    if not (group and sizes):
+        pytest.skip("huge pages are root's")
+    start = "systemd-run --wait --pipe --quiet --collect -p User=nobody"
+    for size in sizes:
+        words = (MAP, f"/dev/hugepages{size}/station-test", str(KIB[size] * 1024))
+        mine = f"{start} -p SupplementaryGroups=%s python3 -c %s %s %s"
+        assert host.check_output(mine, group, *words) == "7", size
+        other = host.run(f"{start} python3 -c %s %s %s", *words)
+        assert other.rc != 0, size
+        assert "Permission denied" in other.stdout + other.stderr
+    limits = text(host, "/etc/security/limits.d/61-hugepages.conf").splitlines()
+    assert {f"@{group} {kind} memlock unlimited" for kind in ("soft", "hard")} <= set(limits)
 
 
 def test_transparent_huge_pages_are_as_wanted(host, words):
@@ -243,6 +262,11 @@ def test_the_settings_of_the_running_kernel_are_applied_at_boot(host):
 
 
 @pytest.mark.usefixtures("managed")
+def test_nothing_of_the_running_kernel_differs_from_what_is_wanted(host):
+    assert host.check_output(f"{TOOL} check") == "differs 0"
+
+
+@pytest.mark.usefixtures("managed")
 def test_the_unit_is_hardened(host):
     out = host.check_output("systemd-analyze security --no-pager station-kernel.service")
     assert float(re.findall(r"exposure level for \S+: ([0-9.]+)", out)[0]) <= 2.0
@@ -254,7 +278,7 @@ def test_the_metrics_say_that_nothing_is_pending(host):
     file = host.file(f"{config['textfile_directory']}/{METRICS}")
     if not host.file(config["textfile_directory"]).exists:
         pytest.skip("this host has no node exporter")
-    host.check_output("/usr/local/libexec/station/station-kernel metrics")
+    host.check_output(f"{TOOL} metrics")
     lines = file.content_string.splitlines()
     assert "station_reboot_pending 0" in lines
     assert "station_boot_trial_failed 0" in lines

@@ -3,7 +3,19 @@
 
 import json
 
+from fleet.inventory.cpus import parse
+
 RUNNER = "/usr/local/libexec/station/latency-run"
+PLAN = "/usr/local/libexec/station/latency_plan.py"
+LOOK = """
+import json, os, sys
+from importlib.machinery import SourceFileLoader
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+runner = SourceFileLoader("latency_run", sys.argv[1]).load_module()
+found = runner.look(runner.parse_cpus(sys.argv[2]))
+print(json.dumps([found.isolated, found.housekeeping, found.idle, found.sets()]))
+"""
 
 
 def test_every_package_is_installed(host, settings):
@@ -12,8 +24,9 @@ def test_every_package_is_installed(host, settings):
 
 
 def test_only_root_can_change_the_runner(host):
-    file = host.file(RUNNER)
-    assert (file.user, file.group, file.mode) == ("root", "root", 0o755)
+    for name, mode in ((RUNNER, 0o755), (PLAN, 0o644)):
+        file = host.file(name)
+        assert (file.user, file.group, file.mode) == ("root", "root", mode), name
 
 
 def test_nothing_runs_until_it_is_called(host):
@@ -22,11 +35,13 @@ def test_nothing_runs_until_it_is_called(host):
     assert host.run("pgrep -x 'sockperf|stress-ng|oslat|cyclictest'").rc == 1
 
 
-def test_the_runner_sees_the_cpus_that_the_kernel_isolates(host):
-    code = "import sys, json; sys.dont_write_bytecode = True; from importlib.machinery import SourceFileLoader as L; "
-    code += "m = L('latency_run', sys.argv[1]).load_module().look(); print(json.dumps([m.isolated, m.housekeeping]))"
-    isolated, housekeeping = json.loads(host.check_output("python3 -W ignore -c %s %s", code, RUNNER))
+def test_the_runner_sees_the_cpus_that_the_kernel_isolates_and_measures_on_none_that_is_left_empty(host, settings):
+    empty = settings["cpu_sets"]["idle"]
+    words = host.check_output("python3 -W ignore -c %s %s %s", LOOK, RUNNER, empty)
+    isolated, housekeeping, idle, measured = json.loads(words)
     online = int(host.check_output("nproc --all"))
     assert housekeeping, "no CPU is left for the system"
     assert not set(isolated) & set(housekeeping)
     assert len(isolated) + len(housekeeping) <= online
+    assert set(idle) == set(isolated) & parse(empty)
+    assert not set(idle) & {cpu for cpus in measured.values() for cpu in cpus}

@@ -24,7 +24,6 @@ from irq_plan import Change, Config, Device, Host, Interrupt, Mask, Thread
 
 CONFIG = Path("/etc/station/irq.json")
 FIXED = Path("/run/station-irq/fixed.json")
-METRICS = Path("/var/lib/prometheus/node-exporter/station_irq.prom")
 SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 # include/linux/sched.h
 PF_KTHREAD = 0x00200000
@@ -222,7 +221,7 @@ def main(arguments: Sequence[str] | None = None, machine: Machine | None = None)
     """Return the exit status: 0 all is right, 1 something differs or would not move."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--config", type=Path, default=CONFIG)
-    parser.add_argument("--metrics", type=Path, default=METRICS)
+    parser.add_argument("--metrics", type=Path, help="where apply leaves its counts; nowhere when absent")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("apply", help="move what is not where it should be")
     commands.add_parser("check", help="only look; exit 1 when something differs")
@@ -238,7 +237,7 @@ def main(arguments: Sequence[str] | None = None, machine: Machine | None = None)
     outcome = check(config, machine.look()) if words.command == "check" else apply(config, machine)
     print(outcome.table())
     print("\n".join(outcome.errors), file=sys.stderr, end="\n" if outcome.errors else "")
-    if words.command == "apply" and words.metrics.parent.is_dir():
+    if words.command == "apply" and words.metrics and words.metrics.parent.is_dir():
         replace(words.metrics, metrics(outcome))
     return int(bool(outcome.errors or (words.command == "check" and outcome.moved)))
 

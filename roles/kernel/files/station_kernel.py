@@ -1,18 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the running kernel that no boot argument carries: `station-kernel apply|restore|metrics`.
+"""Settings of the running kernel that no boot argument carries: `station-kernel apply|check|restore|metrics`.
 
-apply writes what /etc/station/kernel.json wants and remembers what was there; restore writes that back; metrics says
-whether a reboot is pending or a trial has failed. Sources: admin-guide/pm/{cpufreq,intel_pstate}.rst,
-ABI/testing/sysfs-devices-power, mm/transhuge.rst, core-api/cpu_hotplug.rst.
+apply writes what /etc/station/kernel.json wants and remembers what was there; check only looks and exits 1 when
+something differs; restore writes back what was there; metrics says whether a reboot is pending or a trial has failed.
+Sources: admin-guide/pm/{cpufreq,intel_pstate}.rst, ABI/testing/sysfs-devices-power, mm/transhuge.rst,
+core-api/cpu_hotplug.rst.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ PROC = ("sys/kernel/osrelease", "cmdline", "sys/kernel/random/boot_id")
 HUGE = "/sys/kernel/mm/transparent_hugepage"
 # always would compact memory at every fault; the kernel's own default is madvise for both (transhuge.rst).
 DEFRAG = {"always": "madvise", "madvise": "madvise", "never": "never"}
+GOVERNOR, ONLINE = "scaling_governor", "online"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,15 @@ class Write:
 
     path: str
     value: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has to say: lines of what it found or did, and what went wrong."""
+
+    lines: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    differs: bool = False
 
 
 def cpus(text: str) -> list[int]:
@@ -61,20 +74,28 @@ def wanted(config: Mapping[str, Any], names: Callable[[str, str], list[str]]) ->
     for policy in names(f"{CPU}/cpufreq", "policy*"):
         # The governor first: under performance the driver refuses other preferences.
         if config["governor"]:
-            yield Write(f"{CPU}/cpufreq/{policy}/scaling_governor", config["governor"])
+            yield Write(f"{CPU}/cpufreq/{policy}/{GOVERNOR}", config["governor"])
         if config["energy_preference"]:
             yield Write(f"{CPU}/cpufreq/{policy}/energy_performance_preference", config["energy_preference"])
+    offline = cpus(config["offline"])
     if config["idle_latency_us"]:
-        for number in cpus(config["isolated"]):
+        # A CPU that is offline does not idle.
+        for number in sorted(set(cpus(config["isolated"])) - set(offline)):
             yield Write(f"{CPU}/cpu{number}/power/pm_qos_resume_latency_us", str(config["idle_latency_us"]))
     huge = config["transparent_hugepages"]
     # A realtime kernel has none, which is as good as never.
     if huge and (huge != "never" or names(HUGE, "enabled")):
         yield Write(f"{HUGE}/enabled", huge)
         yield Write(f"{HUGE}/defrag", DEFRAG[huge])
-    # Last, and the first to come back: an offline CPU has no files of its own.
-    for number in cpus(config["offline"]):
-        yield Write(f"{CPU}/cpu{number}/online", "0")
+    # Last, and the first to come back: the settings of an offline CPU can neither be read nor written.
+    for number in offline:
+        yield Write(f"{CPU}/cpu{number}/{ONLINE}", "0")
+
+
+def turn(item: Write) -> int:
+    """Return when a value is written back: CPUs come online, then the governor, which decides what preferences go."""
+    name = item.path.rpartition("/")[2]
+    return {ONLINE: 0, GOVERNOR: 1}.get(name, 2)
 
 
 class Machine:
@@ -107,37 +128,74 @@ class Machine:
         new.chmod(0o644)
         new.replace(path)
 
+    def load(self, name: str) -> str:
+        """Return the text of one file of sysfs."""
+        return self.path(name).read_text()
+
+    def store(self, name: str, value: str) -> None:
+        """Write one file of sysfs, which has to be there."""
+        with os.fdopen(os.open(self.path(name), os.O_WRONLY | os.O_TRUNC), "w") as file:
+            file.write(value)
+
     def write(self, item: Write) -> str:
         """Write one value and read it back; returns what went wrong, "" when nothing did."""
-        path = self.path(item.path)
         try:
-            if chosen(path.read_text()) == item.value:
-                return ""
-            path.write_text(item.value)
-            found = chosen(path.read_text())
+            self.store(item.path, item.value)
+            found = chosen(self.load(item.path))
         except OSError as error:
             return f"{item.path}: the kernel refuses {item.value}: {error.strerror}"
         return "" if found == item.value else f"{item.path}: wrote {item.value}, found {found}"
 
+    def differing(self, items: Iterable[Write]) -> Iterator[tuple[Write, str]]:
+        """Yield what has another value, each with that value, "absent" where there is no such file."""
+        for item in items:
+            try:
+                found = chosen(self.load(item.path))
+            except OSError as error:
+                if error.errno == errno.EBUSY:
+                    continue  # the policy of a CPU that is offline (show() in cpufreq.c)
+                found = "absent" if error.errno == errno.ENOENT else str(error.strerror)
+            if found != item.value:
+                yield item, found
 
-def apply(machine: Machine) -> list[str]:
+    def replace(self, items: Iterable[Write]) -> Iterator[tuple[Write, str, str]]:
+        """Write what differs, one after the other; yields each with what was there and what went wrong."""
+        for item, found in self.differing(items):
+            yield item, found, self.write(item)
+
+
+def check(machine: Machine) -> Outcome:
+    """Say what is not as wanted."""
+    found = [
+        f"{item.path} is {value}, wanted {item.value}"
+        for item, value in machine.differing(wanted(machine.json(CONFIG), machine.names))
+    ]
+    return Outcome((*found, f"differs {len(found)}"), differs=bool(found))
+
+
+def apply(machine: Machine) -> Outcome:
     """Write what is wanted, and remember what was there at the first time in this boot."""
     writes = list(wanted(machine.json(CONFIG), machine.names))
-    before: dict[str, str] = machine.json(BEFORE) or {}
+    remembered: dict[str, str] = machine.json(BEFORE) or {}
+    before = dict(remembered)
     for item in writes:
         if item.path not in before:
             with contextlib.suppress(OSError):  # what cannot be read is reported when it is written
-                before[item.path] = chosen(machine.path(item.path).read_text())
-    machine.put(BEFORE, json.dumps(before, indent=1))
-    return [problem for problem in map(machine.write, writes) if problem]
+                before[item.path] = chosen(machine.load(item.path))
+    if before != remembered:
+        machine.put(BEFORE, json.dumps(before, indent=1))
+    done = list(machine.replace(writes))
+    lines = [f"{item.path} was {found}, is {item.value}" for item, found, problem in done if not problem]
+    return Outcome((*lines, f"set {len(lines)}"), tuple(problem for _, _, problem in done if problem))
 
 
-def restore(machine: Machine) -> list[str]:
-    """Write back what was there, in the opposite order."""
+def restore(machine: Machine) -> Outcome:
+    """Write back what was there."""
     before: dict[str, str] = machine.json(BEFORE) or {}
-    problems = [machine.write(Write(path, value)) for path, value in reversed(before.items())]
+    items = sorted((Write(path, value) for path, value in before.items()), key=turn)
+    problems = [problem for _, _, problem in machine.replace(items) if problem]
     machine.path(BEFORE).unlink(missing_ok=True)
-    return [problem for problem in problems if problem]
+    return Outcome(errors=tuple(problems))
 
 
 def reboot_pending(state: Mapping[str, Any] | None, release: str, words: list[str], boot_id: str) -> bool:
@@ -161,12 +219,12 @@ def reboot_pending(state: Mapping[str, Any] | None, release: str, words: list[st
     return bool(state["line"]["release"] != release or state["line"]["words"] != ours)
 
 
-def metrics(machine: Machine) -> list[str]:
+def metrics(machine: Machine) -> Outcome:
     """Write the metrics where the node exporter reads them, if it is there."""
     config = machine.json(CONFIG) or {}
     folder = config.get("textfile_directory", "")
     if not folder or not machine.path(folder).is_dir():
-        return []
+        return Outcome()
     read = {name: machine.path(f"/proc/{name}").read_text().strip() for name in PROC}
     pending = reboot_pending(machine.json(STATE), read[PROC[0]], read[PROC[1]].split(), read[PROC[2]])
     rows = (
@@ -179,21 +237,28 @@ def metrics(machine: Machine) -> list[str]:
     )
     text = "".join(f"# HELP {name} {words}\n# TYPE {name} gauge\n{name} {int(value)}\n" for name, words, value in rows)
     machine.put(f"{folder}/station_kernel.prom", text)
-    return []
+    return Outcome()
 
 
-COMMANDS: Mapping[str, Callable[[Machine], list[str]]] = {"apply": apply, "restore": restore, "metrics": metrics}
+COMMANDS: Mapping[str, Callable[[Machine], Outcome]] = {
+    "apply": apply,
+    "check": check,
+    "restore": restore,
+    "metrics": metrics,
+}
 
 
 def main(arguments: list[str], machine: Machine) -> int:
-    """Run one command; every problem is one line."""
+    """Run one command; returns 1 when something went wrong, and for check also when something differs."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         print(f"station-kernel: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    problems = COMMANDS[arguments[0]](machine)
-    for problem in problems:
+    outcome = COMMANDS[arguments[0]](machine)
+    for line in outcome.lines:
+        print(line)
+    for problem in outcome.errors:
         print(f"station-kernel: {problem}", file=sys.stderr)
-    return 1 if problems else 0
+    return int(bool(outcome.errors) or outcome.differs)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Measure the latencies of this host, one tool after the other, and write what they said into one JSON file.
 
-Nothing is judged here: the control machine reads the tools' words (fleet/latency). Order and tools:
-https://docs.redhat.com/en/documentation/openshift_container_platform (performing latency tests): firmware first, then
-the busy loop, then timers; the network comes last.
+Nothing is judged here: the control machine reads the tools' words (fleet/latency).
 """
 
 from __future__ import annotations
@@ -20,165 +18,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from latency_plan import (
+    LOOPBACK,
+    TRACEFS,
+    Machine,
+    Outcome,
+    Step,
+    load_command,
+    pair,
+    parse_cpus,
+    plan,
+    reduce_log,
+    why_not,
+    words,
+)
+
 SCHEMA = 1
-HOUSEKEEPING_MEASURED = 4  # a large machine has dozens, and they are only what the isolated ones are compared with
 MESSAGES_PER_SECOND = 10_000
 SLICE = 60  # seconds of one sockperf call: it keeps every message in memory
 GRACE = 120  # seconds that a call may take beyond twice its own length
-TRACEFS = Path("/sys/kernel/tracing")
 SYSTEM = Path("/sys/devices/system/cpu")
-LOOPBACK = "127.0.0.1"
-TRACERS = {"hwlatdetect": "hwlat", "osnoise": "osnoise", "timerlat": "timerlat"}
-COMMANDS = {
-    "hwlatdetect": "hwlatdetect --duration={seconds} --threshold=10",
-    "oslat": "oslat -q -b 1024 -C {main} -c {cpus} -D {seconds} --json=result.json",
-    "osnoise": "rtla osnoise hist -c {cpus} -b 1 -E 1000 -d {seconds}s",
-    "timerlat": "rtla timerlat hist -c {cpus} -p 1000 -b 1 -E 1000 -d {seconds}s",
-    # Without --default-system cyclictest forbids idle states itself and hides what applications will meet.
-    "cyclictest": "cyclictest --default-system -q -m -p 95 -i 1000 -h 1000 --mainaffinity={main} -a {cpus} -t {number}"
-    " -D {seconds} --json=result.json",
-}
 
 
-class ImpossibleError(Exception):
-    """A measurement that this host cannot make, and why."""
+class BrokenOffError(Exception):
+    """A tool that ended before its time, and how."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What decides which measurements are possible; CPU sets as the running kernel has them."""
-
-    isolated: tuple[int, ...]
-    housekeeping: tuple[int, ...]
-    tracers: frozenset[str]
-    tools: frozenset[str]
-
-    def sets(self) -> dict[str, tuple[int, ...]]:
-        """Return the CPU sets that are measured."""
-        found = {"isolated": self.isolated, "housekeeping": self.housekeeping[:HOUSEKEEPING_MEASURED]}
-        return {name: cpus for name, cpus in found.items() if cpus}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call of one tool; `target` is the address that a ping-pong goes to."""
-
-    test: str
-    cpus: str  # isolated, housekeeping, all
-    cpu_list: str
-    repetition: int
-    seconds: int
-    loaded: bool
-    command: str = ""
-    target: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a step came to: `ok`, `impossible` or `failed`, with the reason, the tool's words and its own result."""
-
-    status: str
-    reason: str = ""
-    output: str = ""
-    result: str = ""
-
-
-def parse_cpus(text: str) -> tuple[int, ...]:
-    """Return the CPUs of a kernel CPU list; "(null)" is how some kernels print an empty one."""
-    cpus: set[int] = set()
-    for part in text.strip().replace("(null)", "").split(","):
-        first, _, last = part.strip().partition("-")
-        if first:
-            cpus.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(cpus))
-
-
-def words(cpus: Iterable[int]) -> str:
-    """Return CPUs as a list that every tool understands."""
-    return ",".join(str(cpu) for cpu in cpus)
-
-
-def pair(cpus: Sequence[int], siblings: Callable[[int], Sequence[int]]) -> tuple[int, int]:
-    """Return two CPUs for a ping-pong, on two cores if the set has them."""
-    others = [cpu for cpu in cpus if cpu not in siblings(cpus[0])]
-    return cpus[0], (others or list(cpus[1:]) or [cpus[0]])[0]
-
-
-def load_command(cpus: Sequence[int], seconds: int, folder: str) -> str:
-    """Return the load: fixed stressors on the housekeeping CPUs only. A baseline under another load is not compared."""
-    return (
-        f"stress-ng --quiet --taskset {words(cpus)} --temp-path {folder} --timeout {seconds}s --cpu {len(cpus)}"
-        " --cpu-load 50 --cpu-method matrixprod --vm 1 --vm-bytes 64M --vm-keep --switch 1 --switch-freq 1000 --udp 1"
-    )
-
-
-def plan(machine: Machine, seconds: int, repetitions: int, peers: Mapping[str, str]) -> list[Step]:
-    """Return all steps in their order; `seconds` are for one test, `peers` are name -> address of hosts that answer."""
-    sets = machine.sets()
-    everything = words(sorted({*machine.isolated, *machine.housekeeping}))
-    command = COMMANDS["hwlatdetect"].format(seconds=seconds)
-    steps = [Step("hwlatdetect", "all", everything, 1, seconds, loaded=False, command=command)]
-    part = max(1, seconds // (repetitions * len(sets)))
-    # The kernel's own tracer says most; where it is missing, cyclictest measures the same path from outside.
-    for test in ("oslat", "osnoise", "cyclictest" if why_not("timerlat", machine) else "timerlat"):
-        times = 1 if why_not(test, machine) else repetitions
-        steps += [_step(test, name, turn, part, machine) for turn in range(1, times + 1) for name in sets]
-    for target, address in {"loopback": LOOPBACK, **peers}.items():
-        turns = [_step("ping-pong", name, turn, part, machine) for turn in range(1, repetitions + 1) for name in sets]
-        steps += [replace(step, test=f"ping-pong {target}", target=address) for step in turns]
-    return steps
-
-
-def _step(test: str, name: str, turn: int, seconds: int, machine: Machine) -> Step:
-    cpus = machine.sets()[name]
-    command = COMMANDS.get(test, "").format(
-        cpus=words(cpus), number=len(cpus), main=machine.housekeeping[0], seconds=seconds
-    )
-    return Step(test, name, words(cpus), turn, seconds, loaded=bool(command), command=command)
-
-
-def why_not(test: str, machine: Machine) -> str:
-    """Say why this host cannot make a test; empty if it can."""
-    program = COMMANDS.get(test, "sockperf").split(maxsplit=1)[0]
-    if program not in machine.tools:
-        return f"{program} is not installed"
-    tracer = TRACERS.get(test, "")
-    if tracer and not machine.tracers:
-        return f"no tracers: tracefs is not mounted at {TRACEFS}, or this is a container, which may not read it"
-    if tracer and tracer not in machine.tracers:
-        return f"this kernel was built without the {tracer} tracer (CONFIG_{tracer.upper()}_TRACER)"
-    if program in {"oslat", "rtla", "cyclictest"} and "stress-ng" not in machine.tools:
-        return "stress-ng is not installed, and figures without the defined load compare with nothing"
-    return ""
-
-
-def reduce_log(lines: Iterable[str]) -> dict[str, object]:
-    """Return the latencies of a sockperf full log as a histogram, values in µs to three digits."""
-    counts: Counter[str] = Counter()
-    low, high, total = float("inf"), 0.0, 0.0
-    for line in lines:
-        fields = line.split(",")
-        if len(fields) == 4 and fields[0].strip().isdigit():
-            value = float(fields[3])
-            counts[f"{value:.3g}"] += 1
-            low, high, total = min(low, value), max(high, value), total + value
-    number = sum(counts.values())
-    found = {"count": number, "buckets": dict(counts)}
-    return found | {"min": low, "max": high, "avg": total / number} if number else found
-
-
-# --- the rim: everything below touches the host
-
-
-def look() -> Machine:
-    """Return what this host has."""
+def look(idle: Iterable[int]) -> Machine:
+    """Return what this host has; the kernel cannot know which of its CPUs are to be left `idle`."""
     isolated = set(parse_cpus(_text(SYSTEM / "isolated"))) or set(parse_cpus(_text(SYSTEM / "nohz_full")))
     online = parse_cpus(_text(SYSTEM / "online"))
     programs = ("hwlatdetect", "oslat", "cyclictest", "rtla", "sockperf", "stress-ng", "taskset")
@@ -187,6 +60,7 @@ def look() -> Machine:
         tuple(cpu for cpu in online if cpu not in isolated),
         frozenset(_text(TRACEFS / "available_tracers").split()),
         frozenset(program for program in programs if shutil.which(program)),
+        tuple(cpu for cpu in online if cpu in isolated.intersection(idle)),
     )
 
 
@@ -206,6 +80,7 @@ def facts(name: str, machine: Machine) -> dict[str, object]:
         "command_line": _text(Path("/proc/cmdline")).strip(),
         "cpu_model": models[0] if models else platform.machine(),
         "isolated": words(machine.isolated),
+        "left_empty": words(machine.idle),
         "housekeeping": words(machine.housekeeping),
         "nohz_full": words(parse_cpus(_text(SYSTEM / "nohz_full"))),
         "governor": ", ".join(sorted(governors)),
@@ -281,23 +156,44 @@ def _tool(step: Step, folder: str) -> Outcome:
     # hwlatdetect ends with 1 when it found a latency, which is a result.
     if result.strip() and (status == 0 or (step.test == "hwlatdetect" and "Max Latency" in result)):
         return Outcome("ok", output="" if result == output else output[-2000:], result=result)
+    return Outcome("failed", _end_of(status, output), output[-4000:])
+
+
+def _end_of(status: int, output: str) -> str:
     last = (output.strip().splitlines() or ["no output"])[-1]
-    return Outcome("failed", f"ended with status {status}: {last}", output[-4000:])
+    return f"ended with status {status}: {last}"
 
 
 def _ping_pong(step: Step, folder: str, port: int) -> Outcome:
-    client, server = pair(parse_cpus(step.cpu_list), _siblings)
-    local = step.target == LOOPBACK
     outputs: list[str] = []
-    command = f"taskset -c {client} sockperf ping-pong -i {step.target} -p {port} --mps {MESSAGES_PER_SECOND}"
-    with _running(server_command(server, LOOPBACK, port), folder) if local else nullcontext():
-        if local and not _listening(port):
-            return Outcome("failed", f"sockperf's server did not open UDP port {port}")
-        reduced = reduce_log(_slices(command, step.seconds, folder, outputs))
+    try:
+        reduced = _exchange(step, folder, port, outputs)
+    except BrokenOffError as error:
+        return Outcome("failed", str(error), "".join(outputs[-1:])[-4000:])
     lost = sum(int(number) for output in outputs for number in re.findall(r"# dropped messages = (\d+)", output))
-    if not reduced["count"]:
-        return Outcome("failed", f"no answer from {step.target} port {port}", outputs[-1][-4000:])
     return Outcome("ok", output=outputs[-1][-4000:], result=json.dumps(reduced | {"lost": lost}))
+
+
+def _exchange(step: Step, folder: str, port: int, outputs: list[str]) -> dict[str, object]:
+    """Return the latencies of a client and a server that both lasted.
+
+    A client whose server died waits in silence until its time is over, and ends with 0.
+    """
+    client, server = pair(parse_cpus(step.cpu_list), _siblings)
+    command = f"taskset -c {client} sockperf ping-pong -i {step.target} -p {port} --mps {MESSAGES_PER_SECOND}"
+    local = step.target == LOOPBACK
+    with _running(server_command(server, LOOPBACK, port), folder) if local else nullcontext() as serving:
+        if local and not _listening(port):
+            raise BrokenOffError(f"sockperf's server did not open UDP port {port}")
+        reduced = reduce_log(_slices(command, step.seconds, folder, outputs))
+        if serving is not None and serving.poll() is not None:
+            raise BrokenOffError(f"sockperf's server {_end_of(serving.returncode, serving.communicate()[0])}")
+        if not reduced["count"]:
+            raise BrokenOffError(f"no answer from {step.target} port {port}")
+        # A lost message silences a call as well, but not the next one.
+        if not local and not reduce_log(_slices(command, 1, folder, []))["count"]:
+            raise BrokenOffError(f"{step.target} port {port} answered at first and answers no more")
+    return reduced
 
 
 def _slices(command: str, seconds: int, folder: str, outputs: list[str]) -> Iterator[str]:
@@ -306,8 +202,10 @@ def _slices(command: str, seconds: int, folder: str, outputs: list[str]) -> Iter
     for begin in range(0, seconds, SLICE):
         part = min(seconds - begin, SLICE)
         log.unlink(missing_ok=True)
-        _, output = _call([*command.split(), "-t", str(part), "--full-log", log.name], folder, part)
+        status, output = _call([*command.split(), "-t", str(part), "--full-log", log.name], folder, part)
         outputs.append(output)
+        if status:
+            raise BrokenOffError(f"sockperf {_end_of(status, output)}")
         if log.exists():
             with log.open() as lines:
                 yield from lines
@@ -328,9 +226,10 @@ def _listening(port: int) -> bool:
 
 def measure(options: argparse.Namespace) -> int:
     """Carry out the whole plan with a line for each step; 0 if at least one measurement was made."""
-    machine = look()
+    machine = look(options.idle)
     steps, began = plan(machine, options.seconds, options.repetitions, dict(options.peer)), time.time()
-    print(f"CPUs: isolated {words(machine.isolated) or 'none'}, housekeeping {words(machine.housekeeping)}", flush=True)
+    isolated, idle = (words(cpus) or "none" for cpus in (machine.isolated, machine.idle))
+    print(f"CPUs: isolated {isolated} (left empty: {idle}), housekeeping {words(machine.housekeeping)}", flush=True)
     done: list[dict[str, object]] = []
     for number, step in enumerate(steps, start=1):
         where = f"{step.test}, {step.cpus} CPUs {step.cpu_list}, repetition {step.repetition}"
@@ -357,8 +256,8 @@ def measure(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Answer ping-pongs of another host, on an isolated CPU if there is one, until somebody ends it."""
-    machine = look()
-    chosen = (machine.isolated or machine.housekeeping)[-1]
+    machine = look(options.idle)
+    chosen = (machine.sets().get("isolated") or machine.housekeeping)[-1]
     command = server_command(chosen, options.address, options.port)
     os.execvp(command[0], command)  # noqa: S606 - a fixed list of words
 
@@ -389,6 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serving.set_defaults(run=serve)
     for command in (measuring, serving):
         command.add_argument("--port", type=int, required=True)
+        command.add_argument("--idle", type=parse_cpus, default=(), help="CPUs that the inventory leaves empty")
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         parser.error("root is needed for real-time priorities and tracers")

@@ -44,6 +44,8 @@ GROUPS: dict[int, dict[str, tuple[int, int, int | None]]] = {
 # linux/sockios.h, linux/ethtool.h
 SIOCETHTOOL, SIOCSIFMTU = 0x8946, 0x8922
 GDRVINFO, GSTRINGS, GSSET_INFO, GFEATURES, SFEATURES, STRINGS_OF_FEATURES = 0x03, 0x1B, 0x37, 0x3A, 0x3B, 4
+# What the kernel answers to SFEATURES: 1, that it cannot be changed at all.
+F_UNSUPPORTED = 1
 # ethtool's short names -> the kernel's.
 FEATURES = {
     "gro": "rx-gro",
@@ -134,9 +136,16 @@ class Ports:
         self._netlink = Netlink()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
+    def _call(self, name: str, buffer: array.array[int]) -> int:
+        """Hand a buffer to the kernel, which may fill it, and return what it answers."""
+        # Of bytes instead of a bytearray Python would return a copy, and drop the kernel's answer.
+        request = bytearray(struct.pack("16sP16x", name.encode(), buffer.buffer_info()[0]))
+        answer: int = fcntl.ioctl(self._socket, SIOCETHTOOL, request)
+        return answer
+
     def _ioctl(self, name: str, request: bytes) -> bytes:
         buffer = array.array("B", request)
-        fcntl.ioctl(self._socket, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), buffer.buffer_info()[0]))
+        self._call(name, buffer)
         return buffer.tobytes()
 
     def _features(self, name: str) -> tuple[list[str], int]:
@@ -160,12 +169,17 @@ class Ports:
         return found
 
     def set_offload(self, name: str, short: str, on: bool) -> None:
-        """Switch one offload."""
+        """Switch one offload, or record the wish where another offload stands in its way."""
         names, blocks = self._features(name)
+        if FEATURES[short] not in names:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         block, bit = divmod(names.index(FEATURES[short]), 32)
         words = [0] * (2 * blocks)
         words[2 * block], words[2 * block + 1] = 1 << bit, int(on) << bit
-        self._ioctl(name, struct.pack(f"=II{2 * blocks}I", SFEATURES, blocks, *words))
+        answer = self._call(name, array.array("B", struct.pack(f"=II{2 * blocks}I", SFEATURES, blocks, *words)))
+        # Of a wish (F_WISH) the kernel makes a setting as soon as it can, such as in the next step: no refusal yet.
+        if answer & F_UNSUPPORTED:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
     def set_mtu(self, name: str, mtu: int) -> None:
         """Set the largest packet."""

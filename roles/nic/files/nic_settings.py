@@ -51,6 +51,18 @@ def differing(wanted: Mapping[str, int], offered: Mapping[str, Mapping[str, int]
     return {key: value for key, value in now.items() if value != wanted[key]}
 
 
+def shown(value: int | None) -> str:
+    """Return a value of `differing` for a person."""
+    return "not offered" if value is None else str(value)
+
+
+def unmet(key: str, want: int, before: int | None, now: int | None) -> str:
+    """Say what a driver made of a setting that it did not refuse and that is not as wanted."""
+    if now == before:
+        return f"the driver ignores {key} {want} and keeps {shown(now)}: declare what it can do, or leave {key} out"
+    return f"the driver made {shown(now)} of {key} {want}: declare {shown(now)}"
+
+
 def steps(keys: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield settings that are written together, in the order that drivers expect: queues, then what lies on them."""
     groups = [*(tuple(GROUPS[message]) for message in (17, 15, 19)), *((key,) for key in sorted(FEATURES)), ("mtu",)]
@@ -128,31 +140,38 @@ class Setter:
         """Compare one port, and in `apply` write what differs."""
         todo = differing(port.settings, self._ports.settings(name))
         for key, now in todo.items():
-            was = "not offered" if now is None else now
-            self.lines.append(f"{port.use} {name} {key}: {was} -> {port.settings[key]}")
+            self.lines.append(f"{port.use} {name} {key}: {shown(now)} -> {port.settings[key]}")
         if self._write:
+            failed: set[str] = set()
             for together in steps(todo):
-                self._step(name, {key: port.settings[key] for key in together}, todo)
-            for key, now in differing(port.settings, self._ports.settings(name)).items():
-                if now is not None and now != todo.get(key):
-                    self.errors.append(f"{name}: the driver made {now} of {key} {port.settings[key]}: declare {now}")
+                if not self._step(name, {key: port.settings[key] for key in together}, todo):
+                    failed.update(together)
+            left = differing(port.settings, self._ports.settings(name))
+            self.errors += [
+                f"{name}: {unmet(key, port.settings[key], todo.get(key), now)}"
+                for key, now in left.items()
+                if key not in failed
+            ]
         if not self._filters.right(name, port.filters):
             self.lines.append(f"{port.use} {name} filters -> {len(port.filters)}")
             if self._write:
                 self.errors += self._filters.put(name, port.filters)
 
-    def _step(self, name: str, values: Mapping[str, int], before: Mapping[str, int | None]) -> None:
+    def _step(self, name: str, values: Mapping[str, int], before: Mapping[str, int | None]) -> bool:
+        """Write settings that belong together; whether the driver took them and the link is as before."""
         up = self._ports.carrier(name)
         what = ", ".join(f"{key} {value}" for key, value in values.items())
         try:
             self._put(name, values)
         except OSError as error:
             self.errors.append(f"{name}: the driver refuses {what}: {error.strerror}")
-            return
+            return False
         if up and not self._returns(name):
             self.errors.append(f"{name}: the link did not return in {self._seconds:.0f} s after {what}: put back")
             with contextlib.suppress(OSError):
                 self._put(name, {key: value for key in values if (value := before[key]) is not None})
+            return False
+        return True
 
     def _put(self, name: str, values: Mapping[str, int]) -> None:
         for message, group in GROUPS.items():

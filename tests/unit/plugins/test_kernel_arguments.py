@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.inventory.kernel_line import PROFILES, name_of
+from fleet.inventory.kernel_line import PROFILES, flavour_of, name_of
 from fleet.inventory.kernel_refusals import HARMFUL, OWNED, SAFE
 from plugins.filter.kernel_arguments import kernel_arguments, kernel_arguments_problems
+from plugins.module_utils import kernel_grub
 
 SETS = {"isolated": "2-5", "housekeeping": "0-1,6-23"}
 NOTHING = {"isolated": "", "housekeeping": "0-7"}
@@ -57,6 +58,28 @@ def test_a_latency_profile_isolates_what_is_isolated_and_leaves_a_realtime_kerne
 )
 def test_the_other_profiles_are_small(profile, words):
     assert line(profile, NOTHING) == words
+
+
+@pytest.mark.parametrize(
+    ("version", "flavour", "wrong"),
+    [
+        ("", "realtime", ""),
+        ("6.12.1-amd64", "generic", ""),
+        ("6.12.1-rt-amd64", "realtime", ""),
+        ("6.8.1-1015-realtime", "realtime", ""),
+        ("6.12.1-rt-amd64", "generic", "6.12.1-rt-amd64 is a realtime kernel, and kernel_flavour is generic"),
+        ("6.8.1-1015-realtime", "generic", "6.8.1-1015-realtime is a realtime kernel, and kernel_flavour is generic"),
+        ("6.12.1-amd64", "realtime", "6.12.1-amd64 is a generic kernel, and kernel_flavour is realtime"),
+    ],
+)
+def test_a_pinned_release_is_of_the_wanted_flavour(version, flavour, wrong):
+    expected = [f"kernel_version: {wrong}; write another release, or the other flavour"] if wrong else []
+    assert problems(version=version, flavour=flavour) == expected
+
+
+@given(st.from_regex(r"6\.[0-9]{1,2}(-[0-9]+)?(-(rt|realtime|lowlatency|generic|amd64|rtx))*", fullmatch=True))
+def test_control_machine_and_host_tell_flavours_alike(release):
+    assert flavour_of(release) == kernel_grub.flavour_of(release)
 
 
 def test_every_argument_of_every_profile_has_a_source():

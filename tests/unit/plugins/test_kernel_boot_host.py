@@ -17,7 +17,7 @@ from plugins.module_utils.kernel_boot_host import (
     run_command,
     write_atomically,
 )
-from tests.unit.plugins.kernel_boot_kit import RELEASE, commit
+from tests.unit.plugins.kernel_boot_kit import REALTIME, RELEASE, commit
 
 
 def test_a_dry_run_writes_nothing(machine):
@@ -89,6 +89,34 @@ def test_what_cannot_work_is_refused_in_one_line_before_a_trial(machine, prepare
     assert "\n" not in str(caught.value)
     assert machine.text(SCRIPT) == ""
     assert machine.text(DROPIN) == ""
+
+
+def dkms(machine, release: str, *files: str) -> None:
+    folder = machine.root / f"lib/modules/{release}/updates/dkms"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (folder / name).touch()
+
+
+def test_a_kernel_without_the_modules_of_the_running_one_is_refused_before_its_trial(machine):
+    machine.start(plan.Line(RELEASE, machine.default().words))
+    dkms(machine, RELEASE, "sfc.ko.xz", "onload.ko.xz", "nvidia.ko.zst")
+    dkms(machine, REALTIME, "nvidia.ko")
+    with pytest.raises(BootError) as caught:
+        machine.module("isolcpus=2-3", release=REALTIME)
+    assert str(caught.value) == (
+        f"kernel {REALTIME} lacks onload, sfc, which DKMS has built for the running {RELEASE}: install"
+        f" linux-headers-{REALTIME}, then dkms autoinstall -k {REALTIME}, and look into dkms status"
+    )
+    assert (machine.text(SCRIPT), machine.environment) == ("", {})
+    dkms(machine, REALTIME, "sfc.ko", "onload.ko", "more.ko")
+    assert machine.module("isolcpus=2-3", release=REALTIME)[1].action == "arm"
+
+
+def test_a_new_line_of_the_running_kernel_needs_no_other_modules(machine):
+    machine.start(plan.Line(RELEASE, machine.default().words))
+    dkms(machine, RELEASE, "sfc.ko.xz")
+    assert machine.module("isolcpus=2-3")[1].action == "arm"
 
 
 def test_a_generator_that_makes_nothing_leaves_the_old_configuration(machine, monkeypatch):

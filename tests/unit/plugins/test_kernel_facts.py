@@ -26,6 +26,10 @@ FILES = {
     "proc/sys/kernel/osrelease": "6.12-amd64",
     "proc/cmdline": "BOOT_IMAGE=/x quiet",
     "boot/vmlinuz-6.12-amd64": "",
+    "usr/src/onload-9.0/dkms.conf": "",
+    "var/lib/dkms/dkms_dbversion": "3.0.0",
+    "var/lib/dkms/gone/mok.log": "",
+    "var/lib/station/kernel/held": "linux-image-6.12-amd64",
 }
 POLICY = "intel-microcode:\n  Installed: (none)\n  Candidate: 3.20\n  Version table:\n"
 ANSWERS = {"dpkg-query": "install linux-image-amd64\nhold linux-image-6.12-amd64\n", "apt-cache": POLICY}
@@ -36,6 +40,9 @@ def machine(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
+    module = tmp_path / "var/lib/dkms/onload/9.0"
+    module.mkdir(parents=True)
+    (module / "source").symlink_to(tmp_path / "usr/src/onload-9.0")
     return Machine(tmp_path, lambda words: ANSWERS.get(words[0], "ext2\n" if "--target=fs" in words else "\n"))
 
 
@@ -59,7 +66,9 @@ def test_everything_is_read(machine):
         "release": "6.12-amd64",
         "cmdline": ["BOOT_IMAGE=/x", "quiet"],
         "kernels": ["6.12-amd64"],
+        "dkms": ["onload"],
         "held": ["linux-image-6.12-amd64"],
+        "held_here": ["linux-image-6.12-amd64"],
         "microcode": {"package": "intel-microcode", "installed": "", "candidate": "3.20"},
         "grub": None,
     }
@@ -87,6 +96,7 @@ def test_an_empty_machine_has_empty_facts(tmp_path):
     assert found["cpu"]["present"] == ""
     assert found["memory_kib"] == 0
     assert found["cpufreq"]["driver"] == ""
+    assert (found["dkms"], found["held"], found["held_here"]) == ([], [], [])
 
 
 def test_a_command_that_fails_or_is_not_there_says_nothing():

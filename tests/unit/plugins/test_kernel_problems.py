@@ -100,6 +100,7 @@ def test_every_other_machine_is_refused(described, real):
         (VPS, {"grub": {"abstraction": "lvm"}}, "/boot/grub is on lvm, where GRUB cannot write"),
         (VPS, {"grub": {"fs": "btrfs"}}, "/boot/grub is on btrfs"),
         (VPS, {"grub": {"fs": ""}}, "/boot/grub is on unknown"),
+        (VPS, {"grub": {"fs": "fat"}}, "/boot/grub is on FAT, which has no hard links"),
     ],
 )
 def test_what_differs_is_named(cpu, change, message):

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ with pytest.MonkeyPatch.context() as patch:
     ip = importlib.import_module("irq_plan")
     ia = importlib.import_module("irq_affinity")
 
+ROLE = PROJECT / "roles/irq"
 CPUS = st.frozensets(st.integers(0, 200))
 ONLINE = frozenset(range(4))
 NIC = ip.Device("0000:02:00.0", "8086:1572", frozenset({"i40e"}), frozenset({"enp2s0"}))
@@ -236,6 +239,26 @@ def test_apply_moves_everything_check_then_agrees_and_a_second_apply_moves_nothi
     assert tool("apply") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "moved 0, fixed by the kernel 0"
     assert "station_irq_moved 0" in (root / "prom/station_irq.prom").read_text()
+
+
+def test_without_a_place_for_them_no_metrics_are_left(root, machine):
+    write(root, {"etc/irq.json": json.dumps(CONFIG)})
+    assert ia.main(["--config", str(root / "etc/irq.json"), "apply"], machine) == 0
+    assert not list(root.rglob("*.prom"))
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("folder", ["/srv/metrics", "/var/lib/prometheus/node-exporter"])
+def test_the_unit_leaves_its_metrics_in_the_folder_of_the_exporter_and_may_write_there(again, folder):
+    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - a unit is no page
+    known = {"node_exporter_textfile_directory": folder} if folder == "/srv/metrics" else {}
+    known |= {"__irq_again": again}
+    private = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    for name in ("__irq_textfile_directory", "__irq_metrics"):
+        known[name] = jinja.from_string(private[name]).render(known)
+    text = jinja.from_string((ROLE / "templates/station-irq.service.j2").read_text()).render(known, ansible_managed="")
+    assert f"ExecStart=/usr/local/libexec/station/irq-affinity --metrics {folder}/station_irq.prom apply\n" in text
+    assert f"ReadWritePaths=-{folder}\n" in text
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EPERM, errno.EACCES])

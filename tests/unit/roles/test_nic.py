@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How nic-settings touches ports: only what differs, in order, and never a link that does not come back."""
 
+import ctypes
 import errno
 import importlib
 import json
@@ -117,7 +118,7 @@ def test_a_link_that_does_not_return_gets_its_old_value_back_and_is_an_error(con
     ports = FakePorts({ETH: {"channels": 9}}, lost="channels")
     _, errors = converge([port(channels=4)], ports)
     assert ports.writes == [("channels", 4), ("channels", 9)]
-    assert "eth7: the link did not return in 0 s after channels 4: put back" in errors[0]
+    assert errors == ["eth7: the link did not return in 0 s after channels 4: put back"]
 
 
 def test_nobody_waits_for_a_link_that_was_down_before(converge):
@@ -141,6 +142,30 @@ def test_a_value_that_the_driver_rounds_is_an_error_that_says_what_to_declare(co
     ports = FakePorts({ETH: {"rx_ring": 512}}, rounds={1000: 1024})
     _, errors = converge([port(rx_ring=1000)], ports)
     assert errors == ["eth7: the driver made 1024 of rx_ring 1000: declare 1024"]
+
+
+def test_a_value_that_the_driver_ignores_is_an_error_at_each_run(converge):
+    ports = FakePorts({ETH: {"rx_usecs": 50, "mtu": 9000}}, rounds={60: 50})
+    said = ["eth7: the driver ignores rx_usecs 60 and keeps 50: declare what it can do, or leave rx_usecs out"]
+    for _ in range(2):
+        assert converge([port(rx_usecs=60, mtu=1500)], ports)[1] == said
+    assert ports.ports[ETH]["mtu"] == 1500
+    assert converge([port(rx_usecs=60)], ports, write=False)[1] == []
+
+
+def test_an_ignored_value_fails_the_program(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "nic.json"
+    entry = {"slot": SLOT, "use": "lab", "settings": {"rx_usecs": 60}, "filters": []}
+    file.write_text(json.dumps({"ports": [entry]}))
+    monkeypatch.setattr(ns, "Ports", lambda: FakePorts({ETH: {"rx_usecs": 50}}, rounds={60: 50}))
+    monkeypatch.setattr(ns, "default_interface", lambda: "eth0")
+    assert ns.main(["--config", str(file), "apply"]) == 1
+    assert "eth7: the driver ignores rx_usecs 60 and keeps 50" in capsys.readouterr().err
+
+
+def test_a_setting_that_the_driver_does_not_have_is_one_error(converge):
+    _, errors = converge([port(rx_usecs=60)], FakePorts({ETH: {}}, refuses="rx_usecs"))
+    assert errors == ["eth7: the driver refuses rx_usecs 60: Operation not supported"]
 
 
 def test_a_port_that_is_gone_is_an_error_and_the_others_are_set(converge):
@@ -226,6 +251,58 @@ def test_a_refusal_of_the_kernel_carries_its_words():
     with pytest.raises(OSError, match="Invalid argument: requested ring size exceeds maximum"):
         ne.Netlink._raise(message, ne.NLM_F_ACK_TLVS | ne.NLM_F_CAPPED)
     ne.Netlink._raise(struct.pack("=i", 0), 0)
+
+
+class FakeKernel:
+    """The older interface, as Python hands it on: the answer to a request in bytes is lost."""
+
+    def __init__(self, answer: int) -> None:
+        self.answer, self.set = answer, list[tuple[int, ...]]()
+
+    def __call__(self, _socket: Any, _number: int, request: bytes | bytearray) -> Any:
+        (address,) = struct.unpack_from("P", request, 16)
+        (command,) = struct.unpack("=I", ctypes.string_at(address, 4))
+        if command == ne.GSSET_INFO:
+            ctypes.memmove(address + 16, struct.pack("=I", 1), 4)
+        elif command == ne.GSTRINGS:
+            ctypes.memmove(address + 12, b"rx-gro", 6)
+        elif command == ne.SFEATURES:
+            self.set.append(struct.unpack("=III", ctypes.string_at(address + 4, 12)))
+            return self.answer if isinstance(request, bytearray) else bytes(request)
+        return 0 if isinstance(request, bytearray) else bytes(request)
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """Return a function that gives ports whose kernel answers so when an offload is switched."""
+    monkeypatch.setattr(ne, "Netlink", lambda: None)
+
+    def make(answer: int) -> tuple[Any, FakeKernel]:
+        fake = FakeKernel(answer)
+        monkeypatch.setattr(ne.fcntl, "ioctl", fake)
+        return ne.Ports(), fake
+
+    return make
+
+
+def test_an_offload_that_the_kernel_cannot_change_is_refused(kernel):
+    ports, fake = kernel(1)
+    with pytest.raises(OSError, match="not supported"):
+        ports.set_offload(ETH, "gro", True)
+    assert fake.set == [(1, 1, 1)]
+
+
+def test_an_offload_that_waits_for_another_one_is_no_refusal_yet(kernel):
+    ports, fake = kernel(2)
+    ports.set_offload(ETH, "gro", False)
+    assert fake.set == [(1, 1, 0)]
+
+
+def test_an_offload_that_the_kernel_does_not_know_is_refused(kernel):
+    ports, fake = kernel(0)
+    with pytest.raises(OSError, match="not supported"):
+        ports.set_offload(ETH, "lro", False)
+    assert fake.set == []
 
 
 def test_this_machine_can_be_read():

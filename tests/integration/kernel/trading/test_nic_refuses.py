@@ -42,3 +42,14 @@ def test_what_a_driver_lacks_is_left_out_when_it_is_optional(play):
     lab = {"mtu": 1500, "channels": 4, "ntuple": True}
     dry = play("nic", HOST, check=True, nic_uses={"lab": lab}, nic_optional=["channels", "ntuple"])
     assert dry.rc == 0
+
+
+def test_market_hours_forbid_changes_and_not_a_run_that_makes_none(refusals, on_vm):
+    read = "cat /etc/station/nic.json /sys/class/net/*/mtu"
+    before = on_vm(read)
+    wishes = [{"nic_uses": {"lab": {"mtu": 1400}}}, {}]
+    # The first is a dry run on the host, and says what it would change.
+    refused, settled = refusals("nic", HOST, [{"nic_frozen_until": "16:00", **wish} for wish in wishes], True)
+    assert "nic: vm-trading is frozen until 16:00 (market hours), nothing was changed" in refused
+    assert settled == ""
+    assert on_vm(read) == before

@@ -100,6 +100,66 @@ def test_another_load_is_not_compared():
     assert "another load" in compare(now, replace(now, load="stress-ng --cpu 8")).refusal
 
 
+def isolating(text, *tests: Test, **facts: str) -> Result:
+    """Return a run on a host of 8 CPUs whose kernel isolates some; the rest is loaded."""
+    taken = text.split(",")
+    load = f"stress-ng --taskset {','.join(str(cpu) for cpu in range(8) if str(cpu) not in taken)}"
+    return replace(run(*tests, isolated=text, **facts), load=load)
+
+
+@pytest.mark.parametrize("virtualization", ["none", "kvm"])
+@pytest.mark.parametrize(
+    ("text", "words"), [("", "none are now"), ("2,3", "2-3 are now"), ("2,3,4,5,6", "2-6 are now")]
+)
+def test_other_isolated_cpus_than_those_of_the_baseline_are_no_pass(text, words, virtualization):
+    test, facts = measured([flat(1)] * 3, cpus="housekeeping"), {"virtualization": virtualization}
+    now, before = isolating(text, test, **facts), isolating("2,3,4,5", test, **facts)
+    verdict = judge(now, compare(now, before))
+    assert verdict.status == Status.NOT_MEASURED
+    assert "CPUs 2-5 were isolated in the baseline" in verdict.line
+    for part in (words, "make site", "make verify", "SET_BASELINE=1"):
+        assert part in verdict.line
+    assert "\n" not in verdict.line
+
+
+def test_lost_isolation_is_said_once_and_not_as_each_test_that_it_cost():
+    both = measured([flat(1)] * 3), measured([flat(1)] * 3, cpus="housekeeping")
+    now = isolating("", both[1])
+    found = compare(now, isolating("2,3", *both))
+    assert found.missing == ("cyclictest on isolated CPUs",)
+    assert found.rows == ()
+    assert "cyclictest" not in judge(now, found).line
+
+
+def test_lost_isolation_does_not_hide_a_test_that_failed():
+    bad = measured([], "oslat", state="failed", reason="ended with status 1")
+    now = isolating("", measured([flat(1)] * 3), bad)
+    line = judge(now, compare(now, isolating("2,3", measured([flat(1)] * 3)))).line
+    assert "2-3 were isolated" in line
+    assert "oslat (ended with status 1)" in line
+
+
+def test_isolation_that_the_baseline_had_not_is_only_another_load():
+    test = measured([flat(1)] * 3)
+    now, before = isolating("2,3", test), isolating("", test)
+    assert "another load" in compare(now, before).refusal
+    assert status(now, before) == Status.FINE
+
+
+@pytest.mark.parametrize("virtualization", ["none", "kvm"])
+def test_under_another_load_a_test_that_is_missing_is_no_pass(virtualization):
+    kept, gone = measured([flat(1)] * 3, "oslat"), measured([flat(1)] * 3)
+    now, before = run(kept, virtualization=virtualization), run(kept, gone, virtualization=virtualization)
+    now = replace(now, load="stress-ng --cpu 8")
+    assert status(now, before) == Status.NOT_MEASURED
+    assert "cyclictest on isolated CPUs" in judge(now, compare(now, before)).line
+
+
+def test_cpus_that_are_left_empty_since_the_baseline_are_named():
+    now = run(measured([flat(1)] * 3), left_empty="3,5")
+    assert compare(now, run(measured([flat(1)] * 3))).changes == (("left_empty", "", "3,5"),)
+
+
 def test_without_a_baseline_nothing_is_judged():
     now = run(measured([flat(900)] * 3))
     assert status(now, None) == Status.FINE

@@ -25,13 +25,13 @@ def inventory(tmp_path):
     return folder
 
 
-def raw(slower=1, host="ms01", status="ok") -> dict[str, Any]:
+def raw(slower=1, host="ms01", status="ok", isolated="2,3") -> dict[str, Any]:
     text = json.loads((SAMPLES / "cyclictest-2.4.json").read_text())
     for thread in text["thread"].values():
         thread["histogram"] = {str(int(value) * slower): count for value, count in thread["histogram"].items()}
         thread["max"] *= slower
     step = {"test": "cyclictest", "cpus": "isolated", "cpu_list": "2,3", "command": "cyclictest", "target": ""}
-    names = ("operating_system", "kernel_version", "command_line", "isolated", "housekeeping", "nohz_full")
+    names = ("operating_system", "kernel_version", "command_line", "left_empty", "housekeeping", "nohz_full")
     facts = dict.fromkeys((*names, "governor", "idle_driver"), "")
     known = {"host": host, "virtualization": "none", "cpu_model": "i9", "kernel": "6.12", "tools": {}}
     return {
@@ -40,8 +40,8 @@ def raw(slower=1, host="ms01", status="ok") -> dict[str, Any]:
         "took_seconds": 9,
         "seconds": 60,
         "repetitions": 1,
-        "load": "stress-ng",
-        "facts": facts | known,
+        "load": f"stress-ng, {isolated} left out",
+        "facts": facts | known | {"isolated": isolated},
         "steps": [{"step": step, "outcome": {"status": status, "reason": "planted", "result": json.dumps(text)}}],
     }
 
@@ -83,6 +83,14 @@ def test_a_slower_run_than_the_baseline_is_status_3(measured):
     assert measured(raw(), "--set-baseline") == Status.FINE
     assert measured(raw()) == Status.FINE
     assert measured(raw(slower=3)) == 3
+
+
+def test_a_run_without_the_isolation_of_the_baseline_is_status_1_until_it_is_the_baseline(measured, capsys):
+    measured(raw(), "--set-baseline")
+    assert measured(raw(isolated="")) == Status.NOT_MEASURED
+    assert "2-3 were isolated in the baseline, none are now" in capsys.readouterr().out.replace("\n", " ")
+    assert measured(raw(isolated=""), "--set-baseline") == Status.FINE
+    assert measured(raw(isolated="")) == Status.FINE
 
 
 def test_a_new_baseline_forgives_what_was_worse(measured):

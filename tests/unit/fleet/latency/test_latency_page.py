@@ -35,6 +35,7 @@ def raw(*steps: dict[str, Any], **facts: str) -> dict[str, Any]:
         "command_line": "isolcpus=2-4 <script>alert(1)</script>",
         "cpu_model": "i9",
         "isolated": "2,3,4",
+        "left_empty": "",
         "housekeeping": "0,1",
         "nohz_full": "",
         "governor": "performance",
@@ -144,6 +145,21 @@ def test_a_virtual_machine_has_a_banner_and_a_real_one_has_none():
 def test_a_host_without_isolated_cpus_says_so():
     assert "isolates no CPU" in shown(a_run(isolated=""))
     assert "isolates no CPU" not in shown(a_run())
+
+
+def test_the_page_names_the_cpus_that_were_left_empty():
+    assert "<td>5-6<div>isolated CPUs that the inventory gives to nobody" in shown(a_run(left_empty="5,6"))
+    assert "left empty" not in shown(a_run())
+
+
+def test_a_page_that_compares_no_figures_still_says_what_is_missing_and_what_changed():
+    text = shown(a_run(isolated=""), a_run())
+    assert "Not compared: CPUs 2-4 were isolated in the baseline, none are now" in text
+    assert "isolated was <code>2,3,4</code>, is <code>none</code>" in text
+    assert '<th scope="col">ratio</th>' not in text
+    fewer = a_run() | {"load": "another"}
+    fewer["steps"] = [one for one in fewer["steps"] if one["step"]["target"] == ""]
+    assert "In the baseline and not measured now: ping-pong loopback on housekeeping CPUs" in shown(fewer, a_run())
 
 
 def test_the_page_shows_both_sets_in_one_plot():
