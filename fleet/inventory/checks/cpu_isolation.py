@@ -121,6 +121,7 @@ def kernel_options(reader: Reader, host: str) -> Options:
         transparent_hugepages=reader.value(host, "kernel_transparent_hugepages", "") or "",
         arguments={owner: value for owner, value in owners.items() if isinstance(value, (list, tuple))},
         flavour=reader.value(host, "kernel_flavour", GENERIC) or GENERIC,
+        version=reader.value(host, "kernel_version", "") or "",
     )
 
 

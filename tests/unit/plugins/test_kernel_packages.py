@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which packages a kernel comes with, and which of them are held; what the owner holds stays the owner's."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_run_cut_off_anywhere_is_finished_by_the_next_which_then_rests(held, h
 
     def take(state, count) -> None:
         todo = kernel_holds(facts(**state), wish)
-        steps = [
+        steps: list[Callable[[], None]] = [
             lambda: state.update(held=sorted(set(state["held"]) - set(todo["unhold"]))),
             lambda: state.update(held_here=todo["record"]),
             lambda: state.update(held=sorted({*state["held"], *todo["hold"]})),

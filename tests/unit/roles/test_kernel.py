@@ -57,17 +57,17 @@ AFTER = {
 }
 
 
-class Driven(station_kernel.Machine):
+class Driven(station_kernel.Machine):  # type: ignore[name-defined, misc]  # loaded by its path
     """A machine whose frequency driver refuses as intel_pstate does, with one CPU a policy."""
 
-    def load(self, name):
+    def load(self, name: str) -> str:
         policy = name.partition("/cpufreq/policy")[2].partition("/")[0]
         online = self.path(f"{CPU}/cpu{policy}/online")
         if policy and online.exists() and online.read_text().strip() == "0":
             raise OSError(errno.EBUSY, "Device or resource busy")
-        return super().load(name)
+        return str(super().load(name))
 
-    def store(self, name, value):
+    def store(self, name: str, value: str) -> None:
         folder, _, last = name.rpartition("/")
         if last == "energy_performance_preference" and self.load(f"{folder}/scaling_governor") == "performance":
             raise OSError(errno.EBUSY, "Device or resource busy")
@@ -319,7 +319,7 @@ def test_no_reboot_starts_that_could_last_into_the_market():
     for minutes in (5, 15, 120):
         seconds = render(values["__kernel_reboot_seconds"]).render(kernel_confirm_minutes=minutes)
         margin = render(values["__kernel_margin_minutes"]).render(__kernel_reboot_seconds=seconds)
-        assert margin * 60 == seconds + 600
+        assert int(margin) * 60 == int(seconds) + 600
     assert "margin_minutes=__kernel_margin_minutes)" in (ROLE / "tasks/preflight.yml").read_text()
 
 

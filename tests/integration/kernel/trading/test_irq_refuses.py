@@ -27,7 +27,7 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusal
 def test_market_hours_forbid_changes_and_not_a_run_that_makes_none(refusals, on_vm):
     read = "cat /etc/station/irq.json /proc/irq/*/smp_affinity_list"
     before = on_vm(read)
-    wishes = [{"irq_devices": []}, {}]
+    wishes: list[dict[str, Any]] = [{"irq_devices": []}, {}]
     # The first is a dry run on the host, and says what it would change.
     refused, settled = refusals("irq", HOST, [{"irq_frozen_until": "16:00", **wish} for wish in wishes], True)
     assert "irq: vm-trading is frozen until 16:00 (market hours), nothing was changed" in refused

@@ -19,6 +19,7 @@ argument_specs:
       kernel_profile: {type: str, choices: [none, cloud, inference, trading, hft], default: none, description: Profile.}
       kernel_arguments: {type: list, elements: str, default: [], description: Arguments.}
       kernel_flavour: {type: str, choices: [generic, realtime], default: generic, description: Flavour.}
+      kernel_version: {type: str, default: "", description: Version.}
       kernel_transparent_hugepages: {type: str, default: "", description: Transparent huge pages.}
       kernel_hugepages:
         type: list
@@ -173,6 +174,11 @@ def test_a_realtime_kernel_takes_no_preempt(tuned, refused):
     tuned.replace(ALPHA, "cpu_isolation:\n  housekeeping_cores: 2\n  services: {store: 1, feed: 1}\n", "")
     tuned.add(DATABASE, "kernel_flavour: realtime\nkernel_arguments: [preempt=full]\n")
     refused("group_vars/database.yml:4: alpha: kernel_arguments: preempt=full is unknown to a realtime kernel")
+
+
+def test_a_pinned_kernel_of_the_other_flavour_is_refused(tuned, refused):
+    tuned.add(DATABASE, "kernel_version: 6.12.1-rt-amd64\n")
+    refused("group_vars/database.yml:3: alpha: kernel_version: ")
 
 
 def test_a_host_without_the_wish_is_left_alone(tuned):
