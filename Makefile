@@ -66,7 +66,7 @@ test-kernel: setup ## two virtual machines with kernels of their own, side by si
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=none kernel-hft kernel-trading
 # Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on for themselves.
 kernel-hft kernel-trading: setup
-	@set -o pipefail; $(PYTHON) -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
+	@set -o pipefail; $(PYTHON) -u -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
 faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
 	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup

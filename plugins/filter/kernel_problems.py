@@ -48,7 +48,8 @@ _value:
 KIB = {"2M": 2048, "1G": 1048576}
 SHARE = 80  # percent of the memory that huge pages may take
 # Installed memory minus what firmware, graphics and the kernel keep: MemTotal is up to an eighth less, never more.
-LEAST, MOST = 0.85, 1.02
+LEAST = 0.85
+MOST = 1.02
 CONFIRM_MINUTES = (5, 120)
 # GRUB cannot write elsewhere, so a one-shot entry would stand for ever (grub-reboot(8), 00_header).
 WRITABLE = frozenset({"ext2", "xfs"})
