@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from fleet.paths import INVENTORIES
+from fleet.paths import INVENTORIES, PROJECT
 from fleet.vm import machine
 from fleet.vm.__main__ import MACHINES
+
+ONLOAD = PROJECT / "molecule/shared/stand-ins/onload/build.sh"
 
 
 @pytest.fixture
@@ -103,3 +105,16 @@ def power_cut(vm: machine.Machine) -> Iterator[Callable[[], None]]:
     yield cut
     machine.start(vm)
     machine.wait(vm)
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[dict[str, str]]]:
+    """Return a function that builds a release and gives it as the variable onload_packages."""
+
+    def build(version: str, kind: str = "good") -> list[dict[str, str]]:
+        folder = tmp_path_factory.mktemp("onload")
+        said = subprocess.run([str(ONLOAD), str(folder), version, kind], capture_output=True, text=True, check=True)
+        packages: list[dict[str, str]] = json.loads(said.stdout)
+        return packages
+
+    return build

@@ -40,7 +40,6 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     assert play("kernel", HOST).rc == 0
     assert "station_boot_trial_failed 0" in metrics()
     assert on_vm("cat /proc/sys/kernel/random/boot_id") == boot
-    assert "changed=0" in play("kernel", HOST).out
 
 
 def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the_next_run(
@@ -60,4 +59,3 @@ def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the
     assert "station_reboot_pending 0" in metrics()
     assert on_vm("test ! -e /etc/grub.d/42_station_trial && echo gone").strip() == "gone"
     assert "nosoftlockup" not in on_vm("cat /boot/grub/grub.cfg")
-    assert "changed=0" in play("kernel", HOST).out

@@ -19,10 +19,3 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusal
     said = refusals("xdp", HOST, [variables for variables, _ in REFUSED])
     for (variables, message), words in zip(REFUSED, said, strict=True):
         assert message in words, variables
-
-
-def test_a_service_that_leaves_the_list_loses_the_capabilities(play):
-    assert "changed=1" in play("xdp", HOST, xdp_services=["one.service", "two.service"]).out
-    dry = play("xdp", HOST, check=True, xdp_services=["one.service"])
-    assert "/etc/systemd/system/two.service.d/10-xdp.conf" in dry.out
-    assert "changed=1" in play("xdp", HOST, xdp_services=[]).out
