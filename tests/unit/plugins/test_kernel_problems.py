@@ -125,7 +125,7 @@ def test_what_differs_is_named(cpu, change, message):
         ({"energy_preference": "balance_performance"}, "keeps it at performance"),
         ({"hugepages": [{"size": "2M", "count": 30000}]}, "takes 60000 MiB, more than 80 % of the 63569 MiB"),
         ({"hugepages": [{"size": "1G", "count": 1, "node": 1}]}, "names node 1, the machine has 0"),
-        ({"confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 5 to 120"),
+        ({"confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 15 to 120"),
     ],
 )
 def test_what_the_machine_cannot_do_is_named(wanted, message):

@@ -29,7 +29,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (machine(memory=64), "hardware.memory_gib is 64, the machine has"),
     ({"kernel_hugepages": [{"size": "2M", "count": 4000}]}, "more than 80 %"),
     ({"kernel_hugepages": [{"size": "2M", "count": 10, "node": 7}]}, "node 7"),
-    ({"kernel_confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 5 to 120"),
+    ({"kernel_confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 15 to 120"),
     ({"kernel_arguments": ["idle=poll"]}, "idle=poll"),
     ({"kernel_trading_windows": [ALWAYS[0] | {"timezone": "Mars/Olympus"}]}, 'no time zone "Mars/Olympus"'),
     ({"kernel_version": "1.2.3-none-rt-amd64"}, "linux-image-1.2.3-none-rt-amd64"),
