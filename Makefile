@@ -42,7 +42,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet test-kernel kernel-hft kernel-trading faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -67,6 +67,8 @@ test-kernel: setup ## two virtual machines with kernels of their own, side by si
 # Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on for themselves.
 kernel-hft kernel-trading: setup
 	@set -o pipefail; $(PYTHON) -u -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
+test-onload: setup ## kernel bypass with stand-ins for the vendor's packages, on a virtual machine (no part of `test`: ten minutes of emulated builds)
+	@$(PYTHON) -m molecule test --scenario-name onload
 faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
 	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup

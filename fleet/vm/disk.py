@@ -30,6 +30,8 @@ PREINSTALLED = (
 EMULATOR = programs.Programs("emulator", ("ovmf", "qemu-system-x86", "qemu-utils"), SUITE)
 TOOLS = ("mmdebstrap", "gdisk", "mtools", "dosfstools", "e2fsprogs")
 INSTALL = Path(__file__).with_name("install.sh")
+# Only what the machine boots from: each kernel package makes an initial file system, and a general one takes long.
+SMALL_INITRD = 'mkdir -p "$1/etc/initramfs-tools/conf.d" && echo MODULES=list > "$1/etc/initramfs-tools/conf.d/modules"'
 CACHE = BUILD / "vm"
 FIRMWARE = EMULATOR.root / "usr/share/OVMF"
 FILESYSTEM = "5ab1e0fd-7b1d-4c0e-9d5b-2f1c6b8a7e10"  # any; it only has to be the same in fstab, menu and loader
@@ -95,7 +97,7 @@ def install_tools() -> None:
 
 
 def _recipe() -> str:
-    words = " ".join((SUITE, *KERNELS, *PACKAGES, *PREINSTALLED, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB)))
+    words = " ".join((SUITE, *KERNELS, *PACKAGES, *PREINSTALLED, SMALL_INITRD, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB)))
     return hashlib.sha256(words.encode() + INSTALL.read_bytes()).hexdigest()[:12]
 
 
@@ -107,7 +109,9 @@ def _bootstrap(root: Path, mirror: str) -> None:
         "--mode=root",
         "--variant=minbase",
         "--skip=cleanup/apt/lists",
+        "--dpkgopt=force-unsafe-io",
         f"--include={include}",
+        f"--essential-hook={SMALL_INITRD}",
         f"--customize-hook={INSTALL}",
         SUITE,
         str(root),

@@ -56,8 +56,7 @@ mkdir -p "$root/boot/grub/x86_64-efi"
 cp "$root"/usr/lib/grub/x86_64-efi/*.mod "$root"/usr/lib/grub/x86_64-efi/*.lst "$root/boot/grub/x86_64-efi/"
 chroot "$root" grub-editenv - create
 # update-grub has to see the disk; until the first boot one entry does, for the kernel that it will put first.
-# Only what this machine boots from: a general initial file system takes a quarter of a minute under emulation.
-echo MODULES=list > "$root/etc/initramfs-tools/conf.d/modules"
+# All that the small initial file system has to have (disk.py); a general one takes a quarter of a minute under emulation.
 printf 'virtio_pci\nvirtio_blk\next4\n' >> "$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u -k all
 cat > "$root/boot/grub/grub.cfg" <<END
