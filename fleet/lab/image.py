@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from fleet import debootstrap
+from fleet import mmdebstrap
 from fleet.errors import UserError
 from fleet.lab import engine
 from fleet.lab.hosts import run_inside
@@ -121,7 +121,7 @@ def _bootstrap(suite: str, recipe: str) -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial.tar")
     command = [
-        *debootstrap.COMMAND,
+        *mmdebstrap.COMMAND,
         *OPTIONS,
         f"--include={','.join(PACKAGES)}",
         suite,

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fleet import debootstrap, programs
+from fleet import mmdebstrap, programs
 from fleet.errors import UserError
 from fleet.lab import image
 from fleet.lab.engine import require_root
@@ -105,7 +105,7 @@ def _bootstrap(root: Path, mirror: str) -> None:
     """Fill a folder with the installed system."""
     include = ",".join((*KERNELS, *PACKAGES, *PREINSTALLED))
     _run(
-        *debootstrap.COMMAND,
+        *mmdebstrap.COMMAND,
         "--mode=root",
         "--variant=minbase",
         "--skip=cleanup/apt/lists",
@@ -152,5 +152,5 @@ def _run(*command: str, environment: dict[str, str] | None = None) -> None:
     if done.returncode != 0:
         words: Sequence[str] = (done.stderr.strip() or done.stdout.strip()).splitlines()
         reason = [line for line in words if line.startswith("E:")] or words[-1:]
-        program = command[0] if command[0] != debootstrap.COMMAND[0] else debootstrap.COMMAND[-1]
+        program = command[0] if command[0] != mmdebstrap.COMMAND[0] else mmdebstrap.COMMAND[-1]
         raise UserError(f"`{program}` failed while the disk was made: {' '.join(reason[:1]) or 'no reason given'}")

@@ -135,7 +135,8 @@ def wanted_line(
         # Its trial would pass: a service that needs the module may only miss it when it is used.
         raise system.BootError(
             f"kernel {release} lacks {', '.join(lost)}, which DKMS has built for the running {running.release}: install"
-            f" linux-headers-{release}, then dkms autoinstall -k {release}, and look into dkms status"
+            f" linux-headers-{release}, then dkms autoinstall -k {release} (dkms status says more),"
+            " or remove them from DKMS"
         )
     entry = grub.entry_of(config, release)
     prefix = grub.prefix_of(entry, now) if entry else None

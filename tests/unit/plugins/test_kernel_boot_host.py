@@ -106,7 +106,8 @@ def test_a_kernel_without_the_modules_of_the_running_one_is_refused_before_its_t
         machine.module("isolcpus=2-3", release=REALTIME)
     assert str(caught.value) == (
         f"kernel {REALTIME} lacks onload, sfc, which DKMS has built for the running {RELEASE}: install"
-        f" linux-headers-{REALTIME}, then dkms autoinstall -k {REALTIME}, and look into dkms status"
+        f" linux-headers-{REALTIME}, then dkms autoinstall -k {REALTIME} (dkms status says more),"
+        " or remove them from DKMS"
     )
     assert (machine.text(SCRIPT), machine.environment) == ("", {})
     dkms(machine, REALTIME, "sfc.ko", "onload.ko", "more.ko")

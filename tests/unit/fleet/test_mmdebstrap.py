@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import debootstrap
+from fleet import mmdebstrap
 
-_NAMESPACES = debootstrap.COMMAND[:-1]
+_NAMESPACES = mmdebstrap.COMMAND[:-1]
 _MAY = subprocess.run([*_NAMESPACES, "true"], capture_output=True, check=False).returncode == 0
 pytestmark = pytest.mark.skipif(not _MAY, reason="this user may not make namespaces: installing a Debian needs root")
 
