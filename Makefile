@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 INVENTORY ?= inventory/lab
 PYTHON := .venv/bin/python
-PLAY = $(PYTHON) -m fleet.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+PLAY = $(PYTHON) -m fleet.run.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 # An exported SECONDS is the shell's own clock, not the user's word.
 LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
   $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
@@ -13,16 +13,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 ##@ Try it
 .PHONY: lab lab-status lab-down
 lab: setup ## bring the virtual fleet up, provision it, prove it (HOSTS=a,b  LAB_IMAGE=debian:12  V=1)
-	@$(PYTHON) -m fleet.lab up
+	@$(PYTHON) -m lab.containers up
 lab-status: setup ## show how each host of the lab stands
-	@$(PYTHON) -m fleet.lab status
+	@$(PYTHON) -m lab.containers status
 lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only these hosts)
-	@$(PYTHON) -m fleet.lab destroy
+	@$(PYTHON) -m lab.containers destroy
 
 ##@ Use it
 .PHONY: check-inventory check site deploy halt verify drift latency
 check-inventory: setup ## find mistakes in an inventory before any host is touched
-	@$(PYTHON) -m fleet.inventory $(INVENTORY)
+	@$(PYTHON) -m fleet.check $(INVENTORY)
 check: setup ## dry run: what site would change, as a diff
 	@$(PLAY) playbooks/site.yml --check --diff
 site: setup ## bring every host to its declared state
@@ -34,7 +34,7 @@ halt: ## deny every order and stop the services of every host of INVENTORY=, whi
 	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))
 	@INVENTORY=$(INVENTORY) pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$(REASON)"
 verify: setup ## prove the state on the real hosts
-	@$(PYTHON) -m fleet.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+	@$(PYTHON) -m fleet.run.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 
 drift: setup ## say which hosts are not as declared, a pending reboot included
 	@$(PLAY) playbooks/site.yml --check --expect-no-change
@@ -52,16 +52,16 @@ lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet
 	mypy
-	shellcheck requirements/*.sh roles/*/files/*.sh fleet/vm/install.sh inventory/vault-password-client .ci/run
+	shellcheck requirements/*.sh roles/*/files/*.sh lab/vm/install.sh inventory/vault-password-client .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
-	$(PYTHON) -m fleet.lint
-	$(PYTHON) -m fleet.inventory inventory/production --secrets inventory/secrets.yml.example
-	$(PYTHON) -m fleet.docs --check
+	$(PYTHON) -m tools.lint
+	$(PYTHON) -m fleet.check inventory/production --secrets inventory/secrets.yml.example
+	$(PYTHON) -m tools.pages --check
 unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
 fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
-	@env $$($(PYTHON) -m fleet.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
+	@env $$($(PYTHON) -m fleet.run.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
 test-kernel: setup ## two virtual machines with kernels of their own, side by side: every profile after a reboot, lines that do not boot, bad input
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=none kernel-hft kernel-trading
 # Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on for themselves.
@@ -70,17 +70,17 @@ kernel-hft kernel-trading: setup
 test-onload: setup ## kernel bypass with stand-ins for the vendor's packages, on a virtual machine (no part of `test`: ten minutes of emulated builds)
 	@$(PYTHON) -m molecule test --scenario-name onload
 faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
-	@$(PYTHON) -m fleet.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
+	@$(PYTHON) -m tests.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup
 	@$(PYTHON) -m pytest -q tests/faults
 test: lint unit fleet test-kernel short-faults ## everything CI runs
 	@echo "all tests passed"
 bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
-	@$(PYTHON) -m fleet.bench.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
+	@$(PYTHON) -m tests.performance.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
 bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
-	@$(PYTHON) -m fleet.bench.site
+	@$(PYTHON) -m tests.performance.site
 docs: setup ## write the generated pages of docs/reference
-	@$(PYTHON) -m fleet.docs
+	@$(PYTHON) -m tools.pages
 
 .PHONY: help
 help:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where things lie in the project: one place for the folders that several commands use."""
 
 from __future__ import annotations

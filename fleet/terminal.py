@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where tables are printed: as wide as the terminal, or wide enough when a file or CI takes the output."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import gevent
 # Ansible tries at its import what a name server takes, and gevent, in which pyinfra runs, prints that it failed.
 _HUB = gevent.get_hub()
 _HUB.NOT_ERROR, _errors = (*_HUB.NOT_ERROR, OSError), _HUB.NOT_ERROR
-from fleet.inventory.model import Fleet  # noqa: E402
+from fleet.model.model import Fleet  # noqa: E402
 from fleet.paths import PROJECT  # noqa: E402
 
 _HUB.NOT_ERROR = _errors

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import playbook, terminal
-from fleet.inventory.model import Fleet
-from fleet.inventory.project import hosts_matching
+from fleet import terminal
 from fleet.latency import page
 from fleet.latency.comparison import Comparison, Status, Verdict, compare, judge
 from fleet.latency.result import Result, dump, from_raw, load
+from fleet.model.model import Fleet
+from fleet.model.project import hosts_matching
 from fleet.paths import BUILD, PROJECT
+from fleet.run import playbook
 
 RESULTS = BUILD / "latency"
 SHORTEST, LONGEST = 12, 7 * 24 * 3600

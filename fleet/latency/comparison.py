@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fleet.inventory import cpus
+from fleet.hardware import cpus
 from fleet.latency.histogram import METRICS
 from fleet.latency.result import Figure, Result, Test
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fleet.inventory import cpus
+from fleet.hardware import cpus
 from fleet.latency import svg
 from fleet.latency.comparison import ALLOWED, Comparison, Verdict
 from fleet.latency.histogram import METRICS

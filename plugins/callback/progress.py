@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tell a waiting program how far a run is: one JSON line an event on the file descriptor in FLEET_PROGRESS_FD."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.inventory.isolation import divide
+from fleet.hardware.isolation import divide
 
 DOCUMENTATION = r"""
 name: cpu_sets

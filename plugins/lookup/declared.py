@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lookup `declared`: what the roles of a host say of one subject, such as their sysctl keys or scrape targets."""
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from fleet.inventory.project import Project
-from fleet.inventory.settings import Settings, UnrenderableError, declared
+from fleet.model.project import Project
+from fleet.model.settings import Settings, UnrenderableError, declared
 
 DOCUMENTATION = """
 name: declared

@@ -84,21 +84,21 @@ reasons:
   returned: always
 """
 
-import contextlib  # noqa: E402  (Ansible wants the documentation first)
-import errno  # noqa: E402
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import socket  # noqa: E402
-import subprocess  # noqa: E402
-import time  # noqa: E402
-from collections.abc import Callable, Iterable, Mapping, Sequence  # noqa: E402
-from dataclasses import dataclass, field, replace  # noqa: E402
-from datetime import UTC, datetime  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible.module_utils.basic import AnsibleModule
 
 RECORDS = Path("/var/lib/station/units")
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")

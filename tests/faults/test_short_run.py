@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each fault once, with real processes: `python -m fleet.faults --short`."""
+"""Each fault once, with real processes: `python -m tests.faults --short`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fleet.faults.catalogue import FAULTS
 from fleet.paths import PROJECT
+from tests.faults.catalogue import FAULTS
 
 SEED = 1
 SHORT = [fault.name for fault in FAULTS if not fault.long]
@@ -25,7 +25,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[s
     words = [
         sys.executable,
         "-m",
-        "fleet.faults",
+        "tests.faults",
         "--short",
         "--jobs",
         "3",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures for tests on real hosts: the same files prove the lab's containers and the machines they stand for.
 
 A file is named for a role, test_<role>.py, and its tests run once for each host that has the role.
@@ -13,9 +14,9 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from fleet.inventory.model import Fleet
-from fleet.inventory.project import hosts_matching
-from fleet.inventory.settings import Settings
+from fleet.model.model import Fleet
+from fleet.model.project import hosts_matching
+from fleet.model.settings import Settings
 from fleet.paths import PROJECT
 
 CONTROL_SOCKETS = Path.home() / ".ansible" / "cp"

@@ -10,7 +10,7 @@ from station.journal.chain import Head
 from station.journal.checkpoint import Checkpoint, Signer, origin_of
 from testinfra.host import Host
 
-from fleet.inventory.settings import Settings
+from fleet.model.settings import Settings
 
 SOCKET = "station-anchor.socket"
 FOLDER = "/var/lib/station-oversight/checkpoints"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The base of a host: names, time, users, trust, packages that stay, upgrades that come, the journal."""
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from fleet.inventory.settings import Settings
+from fleet.model.settings import Settings
 
 HOLD = "/usr/local/sbin/hold-installed-packages"
 # A package database with a driver, a tool and a removed driver, and an archive that has a newer version of each.

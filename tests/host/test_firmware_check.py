@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from fleet.firmware import LINKS
 from fleet.paths import PROJECT
-from plugins.filter.firmware_report import firmware_report
+from roles.firmware_check.filter_plugins.firmware_report import firmware_report
+from roles.firmware_check.module_utils.firmware_readings import LINKS
 
-READER = PROJECT / "plugins/modules/firmware_facts.py"
+READER = PROJECT / "roles/firmware_check/library/firmware_facts.py"
 # The module's reading part needs nothing of Ansible: this stands in for it and prints what was read.
 ALONE = """
 import json, sys, types

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from fleet.inventory.cpus import compose, parse
+from fleet.hardware.cpus import compose, parse
 
 TOOL = "/usr/local/libexec/station/irq-affinity"
 UNIT = "station-irq.service"

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from fleet.inventory.cpus import compose, parse
-from plugins.filter.kernel_arguments import kernel_arguments
-from plugins.module_utils.kernel_boot_plan import without_marks
+from fleet.hardware.cpus import compose, parse
+from roles.kernel.filter_plugins.kernel_arguments import kernel_arguments
+from roles.kernel.module_utils.kernel_boot_plan import without_marks
 
 CPU = "/sys/devices/system/cpu"
 KIB = {"2M": 2048, "1G": 1048576}

@@ -3,7 +3,7 @@
 
 import json
 
-from fleet.inventory.cpus import parse
+from fleet.hardware.cpus import parse
 
 RUNNER = "/usr/local/libexec/station/latency-run"
 PLAN = "/usr/local/libexec/station/latency_plan.py"

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from plugins.filter.onload_settings import onload_exec, onload_release
+from roles.onload.filter_plugins.onload_settings import onload_exec, onload_release
 
 PACKAGES = ("onload-user", "onload-dkms")
 STORE = "/var/lib/station/onload"

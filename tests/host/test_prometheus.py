@@ -5,18 +5,19 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from fleet.inventory.model import Fleet
+from fleet.model.model import Fleet
 from fleet.paths import PROJECT
 
 UNIT = "prometheus.service"
-RULES = PROJECT / "roles/prometheus/files/rules"
-RULE_TESTS = PROJECT / "tests/unit/prometheus"
+RULES = sorted(PROJECT.glob("roles/*/alerts/*.yml"))
+RULE_TESTS = sorted(PROJECT.glob("tests/unit/roles/*/alerts/*.yml"))
 WORDS = {"abs", "and", "by", "group_left", "increase", "offset", "on", "or", "predict_linear", "rate", "time", "unless"}
 
 
@@ -56,8 +57,8 @@ def test_every_target_is_up(host, settings):
     assert down == {}
 
 
-def rules_of(folder: Path) -> dict[str, dict[str, Any]]:
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml"))]
+def rules_of(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
     return {rule["alert"]: rule for document in documents for group in document["groups"] for rule in group["rules"]}
 
 
@@ -96,7 +97,7 @@ def untested(rules: dict[str, dict[str, Any]], files: list[dict[str, Any]]) -> d
 
 
 def test_every_rule_has_a_test_in_which_it_fires_and_one_in_which_it_does_not():
-    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULE_TESTS.glob("*.yml")]
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULE_TESTS]
     assert untested(rules_of(RULES), files) == {}
 
 
@@ -121,20 +122,20 @@ def upload(host, folder: str, paths: list[Path]) -> None:
 def workshop(host):
     """A folder on the host that holds the rules and their tests as the repository does."""
     folder = host.check_output("mktemp -d")
-    upload(host, folder, [*RULES.glob("*.yml"), *RULE_TESTS.glob("*.yml")])
+    upload(host, folder, [*RULES, *RULE_TESTS])
     yield folder
     host.check_output("rm -r %s", folder)
 
 
 def test_every_rule_fires_when_it_should_and_not_otherwise(host, workshop):
-    result = host.run("promtool test rules %s/tests/unit/prometheus/*.yml", workshop)
+    result = host.run("promtool test rules %s/tests/unit/roles/*/alerts/*.yml", workshop)
     assert result.rc == 0, result.stdout + result.stderr
 
 
 def test_the_rule_tests_can_fail(host, workshop):
-    rules = f"{workshop}/roles/prometheus/files/rules/hosts.yml"
+    rules = f"{workshop}/roles/node_exporter/alerts/hosts.yml"
     host.check_output("sed -i 's/severity: critical/severity: warning/; s/== 0/== 2/' %s", rules)
-    assert host.run("promtool test rules %s/tests/unit/prometheus/hosts.yml", workshop).rc != 0
+    assert host.run("promtool test rules %s/tests/unit/roles/node_exporter/alerts/hosts.yml", workshop).rc != 0
 
 
 def test_it_listens_on_its_address_and_no_other(host, settings):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The event bus on a host: what each user may do, what survives a crash, and what nobody can see."""
 
 from __future__ import annotations

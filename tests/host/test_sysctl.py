@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from plugins.modules.sysctl_applied import assignments, canonical, key_path, normalise
+from roles.sysctl.library.sysctl_applied import assignments, canonical, key_path, normalise
 
 FILE = "/etc/sysctl.d/99-zz-station.conf"
 

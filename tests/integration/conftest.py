@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures for tests that run plays against the lab."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet import mitogen
 from fleet.paths import LAB_INVENTORY, PROJECT, VENV_BIN
+from fleet.run import mitogen
 
 FACTS = ["!all", "!min", "distribution", "platform", "python", "service_mgr", "user", "virtual"]
 

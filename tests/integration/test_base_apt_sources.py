@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Package sources move from an older layout to the declared one, and a mistake in them can be taken back."""
 
 from __future__ import annotations

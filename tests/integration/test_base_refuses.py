@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of role base that cannot work: refused in one line, before the host is changed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run over several hosts does when one of them is down."""
 
 from __future__ import annotations
@@ -7,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.lab import engine, hosts
 from fleet.paths import LAB_INVENTORY, PROJECT, VENV_BIN
+from lab.containers import engine, hosts
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_the_others_converge_the_summary_names_the_host_that_is_down_and_the_sta
         [
             str(VENV_BIN / "python"),
             "-m",
-            "fleet.playbook",
+            "fleet.run.playbook",
             "playbooks/base.yml",
             "--inventory",
             str(LAB_INVENTORY),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run that is killed at any task and started again ends in the state that was asked for: no restart is lost."""
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet import mitogen
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT, VENV_BIN
+from fleet.run import mitogen
 
 COMMAND = [
     str(VENV_BIN / "ansible-playbook"),

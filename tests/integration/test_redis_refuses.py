@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input to the event bus is refused in one line, and the server that runs keeps running with what it had."""
 
 from __future__ import annotations

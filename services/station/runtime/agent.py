@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from station.agents.base import Strategy
-from station.agents.momentum import Momentum
 from station.bus import lag
 from station.bus.port import Bus, GroupState
 from station.bus.producer import Producer
@@ -18,6 +16,8 @@ from station.runtime.answers import Answers
 from station.runtime.history import Past
 from station.runtime.voice import Voice
 from station.runtime.work import Surroundings, log
+from station.strategies.base import Strategy
+from station.strategies.momentum import Momentum
 
 _LOOK_NS = 5_000_000_000
 _FAR_BEHIND = 10_000  # entries, which is what the recorder keeps in a stream by default

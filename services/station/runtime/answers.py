@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from station import logs
-from station.agents.base import Payload, Strategy
 from station.config import AgentService
 from station.domain.trading import Order, RiskAlert, Signal
 from station.events import Event, OrderEvent, RiskAlertEvent, SignalEvent
 from station.halt import OrderGate
 from station.runtime.history import Past
 from station.runtime.work import Surroundings, log
+from station.strategies.base import Payload, Strategy
 
 _MILLISECOND_NS = 1_000_000
 _SECOND_NS = 1_000_000_000

@@ -12,12 +12,8 @@ from zoneinfo import ZoneInfo
 from station.clock import Clock
 from station.config.feeds import BarFile, BarTable, ExchangeFeed, LiveFeed, ReplayFeed, TiingoFeed
 from station.feeds import intervals
-from station.feeds.binance import ENDPOINTS as BINANCE
-from station.feeds.binance import binance
 from station.feeds.credentials import read_token
 from station.feeds.files import Layout, read
-from station.feeds.kraken import ENDPOINTS as KRAKEN
-from station.feeds.kraken import kraken
 from station.feeds.limits import Rate
 from station.feeds.live import Endpoints
 from station.feeds.port import ClosedBar, Feed, Notify
@@ -25,9 +21,13 @@ from station.feeds.questdb import Series, Table, basic, client
 from station.feeds.replay import Recording, Replay, Source
 from station.feeds.rest import LIVE, Manners
 from station.feeds.sessions import ALWAYS, Sessions
-from station.feeds.tiingo import ENDPOINTS as TIINGO
-from station.feeds.tiingo import Account
-from station.feeds.tiingo_live import Subscription, tiingo
+from station.feeds.vendors.binance import ENDPOINTS as BINANCE
+from station.feeds.vendors.binance import binance
+from station.feeds.vendors.kraken import ENDPOINTS as KRAKEN
+from station.feeds.vendors.kraken import kraken
+from station.feeds.vendors.tiingo import ENDPOINTS as TIINGO
+from station.feeds.vendors.tiingo import Account
+from station.feeds.vendors.tiingo_live import Subscription, tiingo
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures for tests that change and reboot the virtual machine."""
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from fleet.paths import INVENTORIES, PROJECT
-from fleet.vm import machine
-from fleet.vm.__main__ import MACHINES
+from lab.vm import machine
+from lab.vm.__main__ import MACHINES
 
-ONLOAD = PROJECT / "molecule/shared/stand-ins/onload/build.sh"
+ONLOAD = PROJECT / "lab/stand-ins/onload/build.sh"
 
 
 @pytest.fixture

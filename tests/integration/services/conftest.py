@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import programs
-from fleet.servers.redis import Redis
+from lab import programs
+from tests.servers.redis import Redis
 
 # What Debian 12 and Ubuntu 24.04 have.
 REDIS_7 = programs.Programs("redis-7", programs.REDIS.packages, "bookworm")

@@ -19,9 +19,9 @@ from station.events import Event, HealthEvent, MarketEvent, SignalEvent
 from station.journal.checkpoint import Signer
 from station.journal.verifier import verify
 
-from fleet.servers import redis, services
-from fleet.servers.process import until
-from fleet.servers.redis import Redis
+from tests.servers import redis, services
+from tests.servers.process import until
+from tests.servers.redis import Redis
 
 SIGNER = Signer("station.example/journal", bytes(range(32)))
 BARS = 400

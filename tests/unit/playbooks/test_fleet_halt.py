@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fleet's kill switch: the script as a shell runs it, and what pyinfra says of hosts that answer or do not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How pyinfra reaches the hosts of Ansible's inventory."""
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.inventory.cpus import compose, cores, parse
+from fleet.hardware.cpus import compose, cores, parse
 from plugins.filter.cpu_sets import cpu_sets
 
 I9_12900H = {"performance_cpus": "0-11", "efficiency_cpus": "12-19", "threads_per_core": 2}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The lookup gives a play what the fleet model gives a check."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import subprocess
 
 import pytest
 
-from fleet.inventory.model import Fleet
+from fleet.model.model import Fleet
 from fleet.paths import PROJECT, VENV_BIN
 
 INVENTORY = PROJECT / "inventory" / "production"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fleet.inventory.model import Fleet
-from fleet.inventory.settings import Settings
-from fleet.lint.finding import flat, read
+from fleet.model.model import Fleet
+from fleet.model.settings import Settings
 from fleet.paths import PROJECT
+from tools.lint.finding import flat, read
 
 ROLES = ("nic", "irq", "xdp", "onload")
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]

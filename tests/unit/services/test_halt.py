@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kill switch denies whenever it cannot say yes, and only a person who has looked takes it away."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a service counts as alive."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a service writes to stderr."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What reaches systemd, on a real datagram socket."""
 
 from __future__ import annotations

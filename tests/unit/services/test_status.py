@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `station status` says of streams."""
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from station.bus.redis_stream import RedisBus
 from station.bus.wire import Server
 from station.errors import StationError
 
-from fleet.servers.redis import access
+from tests.servers.redis import access
 
 STREAM, OUT, GROUP = "md:replay", "strat:momentum", "momentum"
 

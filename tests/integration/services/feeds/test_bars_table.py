@@ -15,9 +15,9 @@ from station.feeds.replay import Recording, Replay
 from station.feeds.rest import Http
 from station.journal.questdb import QuestDB, Server
 
-from fleet.inventory.model import Fleet
-from fleet.lab import tunnel
+from fleet.model.model import Fleet
 from fleet.paths import LAB_INVENTORY, PROJECT
+from lab.containers import tunnel
 from tests.unit.services.feeds.feeds_kit import NOON, bar, closes
 
 PREFIX = "feedstest_"

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import pytest
 from station.errors import StationError, Unavailable
-from station.feeds.binance import Binance, binance
 from station.feeds.intervals import HOUR, MINUTE, SECOND
 from station.feeds.live import Endpoints
 from station.feeds.port import RateLimited
 from station.feeds.reading import micros
 from station.feeds.rest import COMMAND
+from station.feeds.vendors.binance import Binance, binance
 
 from tests.integration.services.feeds.bench import Counter, Service, SteeredClock, read
 from tests.integration.services.feeds.vendors import binance as vendor

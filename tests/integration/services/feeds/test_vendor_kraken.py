@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 from station.errors import StationError, Unavailable
 from station.feeds.intervals import DAY, MINUTE, SECOND
-from station.feeds.kraken import Kraken, kraken
 from station.feeds.live import Endpoints
 from station.feeds.port import RateLimited
 from station.feeds.reading import micros
 from station.feeds.rest import COMMAND
+from station.feeds.vendors.kraken import Kraken, kraken
 
 from tests.integration.services.feeds.bench import Counter, Service, SteeredClock, read, read_until
 from tests.integration.services.feeds.vendors import kraken as vendor

@@ -12,7 +12,7 @@ from station.feeds.intervals import DAY, HOUR, MINUTE, SECOND
 from station.feeds.live import Endpoints
 from station.feeds.reading import micros, text
 from station.feeds.rest import COMMAND
-from station.feeds.tiingo import Account, Market, TiingoHistory, client
+from station.feeds.vendors.tiingo import Account, Market, TiingoHistory, client
 
 from tests.integration.services.feeds.bench import SteeredClock
 from tests.integration.services.feeds.vendors import tiingo as vendor

@@ -12,8 +12,8 @@ from station.errors import StationError, Unavailable
 from station.feeds.intervals import MINUTE, SECOND
 from station.feeds.live import ANSWER_S, SILENCE_S, Endpoints
 from station.feeds.port import ClosedBar, RateLimited
-from station.feeds.tiingo import REFERENCE_PRICES, TRADES, Account
-from station.feeds.tiingo_live import Subscription, TiingoLive, tiingo
+from station.feeds.vendors.tiingo import REFERENCE_PRICES, TRADES, Account
+from station.feeds.vendors.tiingo_live import Subscription, TiingoLive, tiingo
 
 from tests.integration.services.feeds.bench import Counter, Service, SteeredClock, read, read_until
 from tests.integration.services.feeds.vendors import tiingo as vendor

@@ -18,9 +18,9 @@ from station.journal.questdb import QuestDB, Server
 from station.journal.rows import BarRow, JournalRow
 from station.journal.verifier import Verdict, verify
 
-from fleet.inventory.model import Fleet
-from fleet.lab import tunnel
+from fleet.model.model import Fleet
 from fleet.paths import LAB_INVENTORY, PROJECT
+from lab.containers import tunnel
 from tests.unit.services.journal import journal_kit as kit
 from tests.unit.services.journal.journal_kit import SIGNER, Station
 

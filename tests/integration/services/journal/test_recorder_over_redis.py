@@ -15,7 +15,7 @@ from station.errors import Unavailable
 from station.journal.recorder import Limits
 from station.journal.verifier import verify
 
-from fleet.servers.redis import access
+from tests.servers.redis import access
 from tests.unit.services.journal import journal_kit as kit
 from tests.unit.services.journal.journal_kit import RUN, SIGNER, STREAM, Station
 

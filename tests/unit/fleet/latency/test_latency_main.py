@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fleet import playbook
 from fleet.latency import __main__ as command
 from fleet.latency.comparison import Status
-from fleet.progress import Progress
+from fleet.run import playbook
+from fleet.run.progress import Progress
 
 SAMPLES = Path(__file__).parent / "samples"
 INVENTORY = "all: {hosts: {ms01: , station: , mac: }, children: {macs: {hosts: {mac: }}, hft: {hosts: {ms01: }}}}"

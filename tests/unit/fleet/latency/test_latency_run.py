@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.inventory import cpus
+from fleet.hardware import cpus
 from fleet.latency import parsing
 from fleet.paths import PROJECT
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of feeds, and a bus that the commands reach instead of a server."""
 
 from __future__ import annotations

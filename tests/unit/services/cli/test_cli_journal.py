@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`station journal`: what it prints and which exit status it has."""
 
 from __future__ import annotations

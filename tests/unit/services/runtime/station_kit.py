@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A service in memory: its bus, its clock and what systemd would hear."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent from its start to its end, and again."""
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from station.agents.base import Payload
-from station.agents.momentum import Momentum
 from station.domain.trading import Order
 from station.errors import Unavailable
 from station.events import Event, OrderEvent
 from station.runtime import agent
 from station.runtime.agent import AgentWork
+from station.strategies.base import Payload
+from station.strategies.momentum import Momentum
 
 from tests.unit.services.runtime.station_kit import HOUR, Hands, Host, Moody, agent_service, swing
 

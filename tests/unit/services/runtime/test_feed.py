@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A feed from its start to its end, and again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loop of every service, and what systemd hears of it."""
 
 from __future__ import annotations

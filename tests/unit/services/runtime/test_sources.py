@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what a feed is told to what plays or fetches its bars."""
 
 from __future__ import annotations

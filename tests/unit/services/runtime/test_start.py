@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a file to a process that systemd can start, watch and stop."""
 
 from __future__ import annotations

@@ -1,1 +1,0 @@
-"""Measurements of the project, each with the goal it is held to."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU lists name CPUs that the host has, and whole cores; the description of the hardware agrees with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fleet.hardware import cpus
+from fleet.hardware.cpus import CpuListError
+from fleet.model.model import Fleet
+from fleet.model.problems import Place, Problem
+from fleet.model.reading import place_of
+from fleet.model.settings import UnrenderableError
+
+
+def check(fleet: Fleet) -> Iterator[Problem]:
+    """Yield CPU lists that do not fit the hardware."""
+    for host in fleet.hosts:
+        known = fleet.settings(host)
+        try:
+            hardware = known.get("hardware")
+        except UnrenderableError:
+            hardware = None
+        cpu = hardware.get("cpu") if isinstance(hardware, Mapping) else None
+        if not isinstance(cpu, Mapping):
+            continue  # the values check asks for it
+        wrong = list(_hardware(fleet, host, cpu))
+        yield from wrong
+        if not wrong:
+            yield from _variables(fleet, host, cpus.cores(cpu))
+
+
+def _hardware(fleet: Fleet, host: str, cpu: Mapping[str, Any]) -> Iterator[Problem]:
+    def problem(key: str, wrong: str, right: str) -> Problem:
+        return Problem(_line(fleet, host, cpu, key), host, f"hardware.cpu.{key}", wrong, right)
+
+    lists: dict[str, frozenset[int]] = {}
+    for key in ("performance_cpus", "efficiency_cpus"):
+        try:
+            lists[key] = cpus.parse(str(cpu.get(key) or ""))
+        except CpuListError as error:
+            yield problem(key, str(error), 'write a Linux CPU list such as "0-3,8"')
+            return
+    both = lists["performance_cpus"] & lists["efficiency_cpus"]
+    if both:
+        wrong = f"CPUs {cpus.compose(both)} are performance and efficiency CPUs"
+        yield problem("efficiency_cpus", wrong, "each CPU is one of them")
+    try:
+        cpus.cores(cpu)
+    except CpuListError as error:
+        yield problem("threads_per_core", str(error), "give every thread of every core, or threads_per_core: 1")
+    yield from _numa(cpu, frozenset().union(*lists.values()), problem)
+
+
+def _numa(cpu: Mapping[str, Any], present: frozenset[int], problem: Any) -> Iterator[Problem]:
+    seen: frozenset[int] = frozenset()
+    for node in cpu.get("numa_nodes") or ():
+        try:
+            members = cpus.parse(str(node))
+        except CpuListError as error:
+            yield problem("numa_nodes", str(error), 'write one Linux CPU list a node, such as ["0-31", "32-63"]')
+            return
+        if seen & members:
+            yield problem("numa_nodes", f"CPUs {cpus.compose(seen & members)} are in two nodes", "each is in one")
+        seen |= members
+    if seen and seen != present:
+        wrong = f"the nodes have CPUs {cpus.compose(seen)}, the host has {cpus.compose(present)}"
+        yield problem("numa_nodes", wrong, "together the nodes have each CPU of the host")
+
+
+def _line(fleet: Fleet, host: str, cpu: Mapping[str, Any], key: str) -> Place:
+    return next((place_of(name) for name in cpu if name == key), None) or fleet.place(host, "hardware")
+
+
+def _variables(fleet: Fleet, host: str, cores: tuple[frozenset[int], ...]) -> Iterator[Problem]:
+    known = fleet.settings(host)
+    for role in fleet.roles(host):
+        for key in fleet.project.role(role).options:
+            if not key.endswith("_cpus"):
+                continue
+            try:
+                value = known.get(key)
+                chosen = cpus.parse("" if value is None else str(value))
+            except UnrenderableError:
+                continue
+            except CpuListError as error:
+                right = 'write a Linux CPU list such as "0-3,8"'
+                yield Problem(fleet.place(host, key), host, key, str(error), right)
+                continue
+            misfit = _misfit(chosen, cores)
+            if misfit:
+                yield Problem(fleet.place(host, key), host, key, *misfit)
+
+
+def _misfit(chosen: frozenset[int], cores: tuple[frozenset[int], ...]) -> tuple[str, str] | None:
+    """Return what is wrong with the choice of CPUs and what would be right, or None."""
+    present: frozenset[int] = frozenset().union(*cores)
+    absent = chosen - present
+    if absent:
+        wrong = f'"{cpus.compose(chosen)}" names CPUs {cpus.compose(absent)}, which the host does not have'
+        if not present:
+            return wrong, "hardware.cpu lists no CPUs of this host"
+        return wrong, f"it has {cpus.compose(present)} (hardware.cpu)"
+    touched = [core for core in cores if core & chosen]
+    split = [core for core in touched if not core <= chosen]
+    if not split:
+        return None
+    names = ", ".join("/".join(map(str, sorted(core))) for core in split)
+    whole = cpus.compose(frozenset().union(*touched))
+    smaller = cpus.compose(frozenset().union(*(core for core in touched if core <= chosen)))
+    wrong = f'"{cpus.compose(chosen)}" splits the sibling threads {names} of a core'
+    return wrong, f'take whole cores: "{whole}"' + (f' or "{smaller}"' if smaller else "")

@@ -1,1 +1,0 @@
-"""The lab: the fleet as systemd containers on one machine."""

@@ -1,1 +1,0 @@
-"""The project's own rules that no general linter knows."""

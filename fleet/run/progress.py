@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a run stands: events of Ansible folded into a table of hosts and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FINAL = ("failed", "unreachable")
+
+
+@dataclass
+class Cell:
+    """One host in one layer; times in seconds on the control machine's monotonic clock."""
+
+    state: str = "waiting"
+    task: str = ""
+    message: str = ""
+    done: int = 0
+    changed: int = 0
+    seconds: float = 0.0
+    seconds_before: float = 0.0  # in earlier plays of the same layer
+
+    def text(self) -> str:
+        """Say in a few words how the host stands in the layer."""
+        if self.state == "running":
+            return f"{self.task[:38]}"
+        if self.state == "ok":
+            return f"ok {self.seconds:.0f} s, {f'{self.changed} changed' if self.changed else 'no change'}"
+        return self.state
+
+
+@dataclass
+class Progress:
+    """The state of a whole run, one event after the other.
+
+    Attributes:
+        layers: layer names in the order in which they began.
+        cells: (host, layer) -> state; hosts in the order in which they were first seen.
+    """
+
+    layers: list[str] = field(default_factory=list)
+    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    totals: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    _layer: str = ""
+    _play_began: float = 0.0
+
+    @property
+    def hosts(self) -> list[str]:
+        """Return the hosts seen so far, without the control machine itself."""
+        return list(dict.fromkeys(host for host, _ in self.cells))
+
+    def failures(self) -> list[tuple[str, str, Cell]]:
+        """Return (host, layer, cell) of everything that went wrong."""
+        return [(host, layer, cell) for (host, layer), cell in self.cells.items() if cell.state in FINAL]
+
+    def apply(self, event: Mapping[str, Any]) -> list[tuple[str, str, Cell]]:
+        """Take in one event and return the (host, layer, cell) that it finished."""
+        kind = str(event["event"])
+        if kind == "play":
+            return self._begin_play(str(event["play"]), event["hosts"], float(event["at"]))
+        if kind == "stats":
+            self.totals = dict(event["hosts"])
+            self._forgive_rescued()
+            return self._finish_layer()
+        host = str(event["host"])
+        cell = self.cells.get((host, self._layer))
+        if cell is None or cell.state in FINAL:
+            return []
+        cell.state, cell.task = "running", str(event["task"])
+        cell.seconds = cell.seconds_before + float(event["at"]) - self._play_began
+        if kind == "start":
+            return []
+        cell.done += 1
+        cell.changed += bool(event["changed"])
+        if kind in FINAL:
+            cell.state, cell.message = kind, str(event["message"])
+            return [(host, self._layer, cell)]
+        return []
+
+    def _begin_play(self, name: str, hosts: Iterable[str], at: float) -> list[tuple[str, str, Cell]]:
+        layer = name.split(":", maxsplit=1)[0].lower()
+        finished = [] if layer == self._layer else self._finish_layer()
+        self._layer, self._play_began = layer, at
+        if layer not in self.layers:
+            self.layers.append(layer)
+        for host in hosts:
+            cell = self.cells.setdefault((host, layer), Cell())
+            cell.seconds_before = cell.seconds
+        return finished
+
+    def _forgive_rescued(self) -> None:
+        """A task that a rescue caught was reported as failed; Ansible's own counts know better."""
+        for (host, _), cell in self.cells.items():
+            counts = self.totals.get(host, {})
+            if cell.state == "failed" and counts.get("rescued") and not counts.get("failures"):
+                cell.state = "ok"
+
+    def _finish_layer(self) -> list[tuple[str, str, Cell]]:
+        finished = []
+        for (host, layer), cell in self.cells.items():
+            if layer == self._layer and cell.state not in FINAL:
+                cell.state = "ok" if cell.done else "not reached"
+                finished.append((host, layer, cell))
+        return finished

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of a run, folded into hosts and layers, in whatever order they come."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.run.progress import FINAL, Progress
+
+HOSTS = ("station", "vps", "laptop")
+
+
+def play(name: str, *hosts: str, at: float = 0.0) -> dict[str, Any]:
+    return {"event": "play", "play": name, "hosts": hosts or HOSTS, "at": at}
+
+
+def task(kind: str, host: str, name: str = "Do it", at: float = 0.0, **more: Any) -> dict[str, Any]:
+    return {"event": kind, "host": host, "task": name, "at": at, "changed": False, "message": "", **more}
+
+
+def stats(**hosts: dict[str, int]) -> dict[str, Any]:
+    return {"event": "stats", "hosts": hosts, "at": 0.0}
+
+
+def after(*events: dict[str, Any]) -> Progress:
+    progress = Progress()
+    for event in events:
+        progress.apply(event)
+    return progress
+
+
+def test_a_host_whose_tasks_went_well_is_ok_once_the_next_layer_begins():
+    progress = after(play("Base", "vps"), task("ok", "vps", at=3.0, changed=True), task("skipped", "vps", at=4.2))
+    assert progress.cells["vps", "base"].text() == "Do it"
+    finished = progress.apply(play("Data: event bus", "vps", at=5.0))
+    assert [(host, layer, cell.text()) for host, layer, cell in finished] == [("vps", "base", "ok 4 s, 1 changed")]
+
+
+def test_two_plays_of_one_layer_are_one_column_and_their_times_add_up():
+    progress = after(
+        play("Data: event bus", "vps", at=10.0),
+        task("ok", "vps", at=12.0),
+        play("Data: history", "vps", at=20.0),
+        task("ok", "vps", at=23.0),
+        stats(),
+    )
+    assert progress.layers == ["data"]
+    assert progress.cells["vps", "data"].text() == "ok 5 s, no change"
+
+
+def test_a_failure_is_reported_at_once_with_task_and_message_and_keeps_its_own_words():
+    progress = after(play("Base", "vps"))
+    finished = progress.apply(task("failed", "vps", "Install", message="no space"))
+    assert [(host, layer, cell.state) for host, layer, cell in finished] == [("vps", "base", "failed")]
+    progress.apply(task("ok", "vps", "Something else"))
+    [(host, layer, cell)] = progress.failures()
+    assert (host, layer, cell.task, cell.message) == ("vps", "base", "Install", "no space")
+
+
+def test_a_host_that_no_task_reached_is_not_called_ok():
+    progress = after(play("Base", "vps", "laptop"), task("unreachable", "vps"), stats())
+    assert progress.cells["laptop", "base"].text() == "not reached"
+    assert progress.cells["vps", "base"].text() == "unreachable"
+
+
+def test_a_host_that_is_in_no_play_is_no_row():
+    progress = after(play("Base", "vps"), task("ok", "localhost"), stats())
+    assert progress.hosts == ["vps"]
+
+
+def test_the_statistics_are_kept_as_ansible_gave_them():
+    assert after(play("Base", "vps"), stats(vps={"changed": 2})).totals == {"vps": {"changed": 2}}
+
+
+STEPS = st.tuples(
+    st.sampled_from(["play", "start", "ok", "skipped", "failed", "unreachable"]),
+    st.sampled_from(["Base", "Data: event bus", "Data: history"]),
+    st.sets(st.sampled_from(HOSTS), min_size=1),
+    st.integers(0, 5),
+)
+Steps = list[tuple[str, str, set[str], int]]
+
+
+def events_of(steps: Steps) -> list[dict[str, Any]]:
+    """Return events in the drawn order on a clock that only goes forward; tasks run on hosts of the current play."""
+    events, members, clock = [], set[str](), 0.0
+    for kind, name, hosts, seconds in steps:
+        clock += seconds
+        if kind == "play":
+            members = hosts
+            events.append(play(name, *sorted(hosts), at=clock))
+        else:
+            changed = bool(seconds % 2)
+            events += [task(kind, host, at=clock, changed=changed, message="why") for host in sorted(hosts & members)]
+    return [*events, stats()]
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_what_failed_never_becomes_ok_and_counts_never_shrink(steps: Steps):
+    progress = Progress()
+    for event in events_of(steps):
+        before, layers = copy.deepcopy(progress.cells), list(progress.layers)
+        finished = progress.apply(event)
+        assert progress.layers[: len(layers)] == layers
+        for key, old in before.items():
+            new = progress.cells[key]
+            assert new.done >= old.done
+            assert new.changed >= old.changed
+            assert new.seconds >= old.seconds
+            if old.state in FINAL:
+                assert (new.state, new.task, new.message, new.done) == (old.state, old.task, old.message, old.done)
+        assert all(cell.state not in {"waiting", "running"} for _, _, cell in finished)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_at_the_end_no_cell_is_waiting_or_running(steps: Steps):
+    states = {cell.state for cell in after(*events_of(steps)).cells.values()}
+    assert states <= {"ok", "not reached", *FINAL}
+
+
+def test_a_failure_that_a_rescue_caught_is_ok_at_the_end():
+    progress = after(
+        play("Base", "vps", "laptop"),
+        task("failed", "vps"),
+        task("failed", "laptop"),
+        stats(vps={"rescued": 1, "failures": 0}, laptop={"rescued": 0, "failures": 1}),
+    )
+    assert progress.cells["vps", "base"].state == "ok"
+    assert progress.cells["laptop", "base"].state == "failed"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of the kernel layer: which CPUs of a host do what, its command line, and why each argument is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.check.cpu_isolation import Reader, kernel_options
+from fleet.hardware.isolation import CpuSets, divide
+from fleet.model.model import Fleet
+from roles.kernel.module_utils.kernel_line import PROFILES, Argument, line
+from roles.kernel.module_utils.kernel_refusals import HARMFUL, MEMORY_SHARE
+from tools.pages import markdown
+
+SET_TITLES = ("Host", "Profile", "Isolated", "Housekeeping", "Interrupts", "Idle threads", "Services")
+HARMFUL_TITLES = ("Argument", "Why not", "Instead")
+INTRODUCTION = """\
+# Kernel command lines
+
+What `cpu_isolation` (host_vars) makes of each processor of `inventory/production`, and the arguments that the host
+boots with. Only whole cores are isolated, never CPU 0, and efficiency cores in the modules of four that share a cache.
+A command line becomes permanent only after the host has come back and passed its checks.
+
+## CPU sets
+"""
+LINES = """\
+## Command lines
+
+What the role `kernel` adds to the distribution's own line. Hosts that are not here boot as the distribution ships them.
+"""
+TABLE = f"""\
+## Profiles
+
+`kernel_profile` says what a machine is tuned for. An argument of the profile may not be repeated in `kernel_arguments`.
+
+- Arguments with CPU lists are there only when CPUs are isolated.
+- `preempt=` and `transparent_hugepage=` are left out on a realtime kernel, which does not know them.
+- Huge pages (`kernel_hugepages`) are taken at boot, before memory is fragmented (hugetlbpage.rst), and are
+  {MEMORY_SHARE} % of a node's memory at most.
+"""
+REFUSED = """\
+## Refused arguments
+
+What guides recommend and `make check-inventory` refuses in `kernel_arguments` and in the arguments of roles.
+"""
+
+
+def page(fleet: Fleet) -> str:
+    """Return the page for an inventory."""
+    reader = Reader(fleet)
+    sets = {host: _divided(reader, host) for host in fleet.hosts}
+    return "\n".join(
+        [
+            markdown.HEAD.format(source="inventory/production or roles/kernel/module_utils/kernel_line.py"),
+            INTRODUCTION,
+            markdown.table(SET_TITLES, (_sets(reader, host, sets[host]) for host in fleet.hosts)),
+            LINES,
+            *_lines(reader, sets),
+            TABLE,
+            markdown.table(("Argument", *PROFILES, "Source"), _profiles()),
+            REFUSED,
+            markdown.table(HARMFUL_TITLES, _harmful()),
+        ]
+    )
+
+
+def _divided(reader: Reader, host: str) -> CpuSets:
+    hardware = reader.value(host, "hardware", {}) or {}
+    return divide(hardware.get("cpu", {}), reader.value(host, "cpu_isolation", {}) or {})
+
+
+def _profile(reader: Reader, host: str) -> str:
+    return str(reader.value(host, "kernel_profile", "none"))
+
+
+def _sets(reader: Reader, host: str, sets: CpuSets) -> tuple[str, ...]:
+    services = ", ".join(f"{name} {text}" for name, text in sets.services.items())
+    lists = (sets.isolated, sets.housekeeping, sets.irq, sets.idle, services)
+    return (markdown.code(host), _profile(reader, host), *(text or "-" for text in lists))
+
+
+def _lines(reader: Reader, sets: dict[str, CpuSets]) -> Iterator[str]:
+    for host, divided in sets.items():
+        chosen = line(_profile(reader, host), divided.as_dict(), kernel_options(reader, host))
+        if chosen:
+            words = "\n".join(item.text for item in chosen)
+            yield f"### {host}\n\n```\n{words}\n```\n"
+
+
+def _profiles() -> Iterator[tuple[str, ...]]:
+    arguments: dict[Argument, None] = dict.fromkeys(
+        item for wanted in reversed(list(PROFILES.values())) for item in wanted
+    )
+    for argument in arguments:
+        marks = ("●" if argument in wanted else "" for wanted in PROFILES.values())
+        yield markdown.code(f"{argument.name}={argument.value}"), *marks, markdown.prose(argument.source)
+
+
+def _harmful() -> Iterator[tuple[str, ...]]:
+    for harmful in HARMFUL:
+        word = f"{harmful.name}={harmful.values[0] if harmful.values else '...'}"
+        yield markdown.code(word), markdown.prose(harmful.why), markdown.prose(harmful.right)
