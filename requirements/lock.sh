@@ -9,4 +9,4 @@ echo "uv>=0.8" | compile - --output-file requirements/uv.txt --upgrade
 compile pyproject.toml --upgrade --extra control --extra lab --extra dev --output-file requirements/dev.txt
 compile pyproject.toml --constraints requirements/dev.txt --extra control --extra lab --output-file requirements/lab.txt
 compile pyproject.toml --constraints requirements/dev.txt --extra control --output-file requirements/control.txt
-compile pyproject.toml --constraints requirements/dev.txt --output-file requirements/agents.txt
+compile pyproject.toml --constraints requirements/dev.txt --output-file requirements/services.txt

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host without network installs the services from: `python -m fleet.artifacts.wheelhouse PYTHON_VERSION FOLDER`.
 
-Builds the wheel of the project, fetches those of requirements/agents.txt for the host's Python, and prints the id of
+Builds the wheel of the project, fetches those of requirements/services.txt for the host's Python, and prints the id of
 the release. FOLDER/<id> then holds the wheels and requirements.txt, which is the lock and the project's own wheel. What
 is there is taken as it is, so that a second run needs no network.
 """
@@ -24,7 +24,7 @@ from packaging.version import InvalidVersion, Version
 from fleet.errors import UserError
 from fleet.paths import PROJECT
 
-LOCK = Path("requirements", "agents.txt")
+LOCK = Path("requirements", "services.txt")
 PYTHONS = ("3.11", "3.12", "3.13")
 # The C library of Debian 12, the oldest system of the fleet, and what is older.
 PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)), "manylinux2014_x86_64")

@@ -23,7 +23,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
         if group in {"all", "ungrouped", *ledger} or used & {group, *fleet.parents(group)}:
             continue
         right = suggestion(
-            group, used, f"use it in a play, or say in {LEDGER} (group_vars/all.yml) what it will turn on"
+            group, used, f"use it in a play, or say in {LEDGER} (group_vars/all/groups.yml) what it will turn on"
         )
         yield Problem(_line(fleet, group), f"group {group}", group, "no play uses this group", right)
     for group, place in ledger.items():

@@ -86,7 +86,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-RECORDS = Path("/var/lib/station/file_sets")
+RECORDS = Path("/var/lib/fleet/file_sets")
 
 
 class FileSetError(Exception):

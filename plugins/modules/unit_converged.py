@@ -100,7 +100,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-RECORDS = Path("/var/lib/station/units")
+RECORDS = Path("/var/lib/fleet/units")
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 1.0

@@ -136,9 +136,9 @@ def test_the_width_of_every_named_link_is_what_the_device_says(host, settings, w
 
 
 def test_the_counts_for_prometheus_stand_where_its_exporter_looks_for_them(host, settings, report):
-    file = host.file(f"{settings['firmware_check_metrics_directory']}/station_firmware.prom")
+    file = host.file(f"{settings['firmware_check_metrics_directory']}/fleet_firmware.prom")
     if not file.exists:
         pytest.skip("the exporter's folder was not there when the role ran")
     for verdict, count in report["counts"].items():
-        assert f'station_firmware_items{{verdict="{verdict}"}} {count}\n' in file.content_string
+        assert f'fleet_firmware_items{{verdict="{verdict}"}} {count}\n' in file.content_string
     assert (file.user, file.group, file.mode) == ("root", "root", 0o644)

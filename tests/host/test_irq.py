@@ -10,9 +10,9 @@ import pytest
 
 from fleet.hardware.cpus import compose, parse
 
-TOOL = "/usr/local/libexec/station/irq-affinity"
-UNIT = "station-irq.service"
-AGAIN = "station-irq-again"
+TOOL = "/usr/local/libexec/fleet/irq-affinity"
+UNIT = "fleet-irq.service"
+AGAIN = "fleet-irq-again"
 NVME_QUEUE = re.compile(r"nvme\d+q[1-9]\d*")
 # Own eyes, not the tool's: number, where it may fire, where it does, what it serves, the device that it belongs to.
 LOOK = r"""
@@ -86,14 +86,14 @@ def lines(host):
 @pytest.fixture
 def fixed(host):
     """Return the numbers of the interrupts that the kernel refused to move."""
-    keys = json.loads(host.check_output("cat /run/station-irq/fixed.json"))
+    keys = json.loads(host.check_output("cat /run/fleet-irq/fixed.json"))
     return {int(key.split()[1]) for key in keys if key.startswith("irq ")}
 
 
 @pytest.fixture
 def placed(host, lines):
     """Return the interrupts of each rule of the inventory, by the place of the rule."""
-    rules = json.loads(host.check_output("cat /etc/station/irq.json"))["rules"]
+    rules = json.loads(host.check_output("cat /etc/fleet/irq.json"))["rules"]
     found: dict[int, list[Line]] = {number: [] for number in range(len(rules))}
     for line in lines.values():
         for number, rule in enumerate(rules):

@@ -12,17 +12,17 @@ from roles.kernel.module_utils.kernel_boot_plan import without_marks
 
 CPU = "/sys/devices/system/cpu"
 KIB = {"2M": 2048, "1G": 1048576}
-DROPIN = "/etc/default/grub.d/60-station.cfg"
-SCRIPT = "/etc/grub.d/42_station_trial"
-TOOL = "/usr/local/libexec/station/station-kernel"
+DROPIN = "/etc/default/grub.d/60-fleet.cfg"
+SCRIPT = "/etc/grub.d/42_fleet_trial"
+TOOL = "/usr/local/libexec/fleet/kernel-settings"
 # Maps one page of a mount and writes into it: the path of a file that is not there, and the page's size in bytes.
 MAP = (
     "import mmap, os, sys; path, size = sys.argv[1], int(sys.argv[2]); "
     "f = os.open(path, os.O_RDWR | os.O_CREAT, 0o600); os.unlink(path); os.ftruncate(f, size); "
     "m = mmap.mmap(f, size); m[0] = 7; print(m[0])"
 )
-STATE = "/var/lib/station/kernel/state.json"
-METRICS = "station_kernel.prom"
+STATE = "/var/lib/fleet/kernel/state.json"
+METRICS = "fleet_kernel.prom"
 
 
 def text(host, path: str) -> str:
@@ -222,9 +222,9 @@ def test_the_next_boot_is_what_runs_now(host, words):
 
 def test_no_trial_is_left(host):
     assert not host.file(SCRIPT).exists
-    assert "station-trial" not in text(host, "/boot/grub/grub.cfg")
-    assert "next_entry=station-trial" not in host.check_output("grub-editenv /boot/grub/grubenv list")
-    assert not host.file("/var/lib/station/kernel/failed.json").exists
+    assert "fleet-trial" not in text(host, "/boot/grub/grub.cfg")
+    assert "next_entry=fleet-trial" not in host.check_output("grub-editenv /boot/grub/grubenv list")
+    assert not host.file("/var/lib/fleet/kernel/failed.json").exists
 
 
 @pytest.mark.usefixtures("managed")
@@ -249,14 +249,14 @@ def test_the_kernel_from_before_is_installed_and_in_the_menu(host, state):
 @pytest.mark.usefixtures("managed")
 def test_the_guard_of_trials_comes_with_every_way_to_boot(host, target):
     wants = host.check_output("systemctl show --property=Wants --value %s.target", target).split()
-    assert "station-boot-guard.service" in wants
-    condition = host.check_output("systemctl show --property=LoadState --value station-boot-guard.service")
+    assert "fleet-boot-guard.service" in wants
+    condition = host.check_output("systemctl show --property=LoadState --value fleet-boot-guard.service")
     assert condition == "loaded"
 
 
 @pytest.mark.usefixtures("managed")
 def test_the_settings_of_the_running_kernel_are_applied_at_boot(host):
-    unit = host.service("station-kernel.service")
+    unit = host.service("fleet-kernel.service")
     assert unit.is_enabled
     assert unit.is_running
 
@@ -268,20 +268,20 @@ def test_nothing_of_the_running_kernel_differs_from_what_is_wanted(host):
 
 @pytest.mark.usefixtures("managed")
 def test_the_unit_is_hardened(host):
-    out = host.check_output("systemd-analyze security --no-pager station-kernel.service")
+    out = host.check_output("systemd-analyze security --no-pager fleet-kernel.service")
     assert float(re.findall(r"exposure level for \S+: ([0-9.]+)", out)[0]) <= 2.0
 
 
 @pytest.mark.usefixtures("managed")
 def test_the_metrics_say_that_nothing_is_pending(host):
-    config = json.loads(text(host, "/etc/station/kernel.json"))
+    config = json.loads(text(host, "/etc/fleet/kernel.json"))
     file = host.file(f"{config['textfile_directory']}/{METRICS}")
     if not host.file(config["textfile_directory"]).exists:
         pytest.skip("this host has no node exporter")
     host.check_output(f"{TOOL} metrics")
     lines = file.content_string.splitlines()
-    assert "station_reboot_pending 0" in lines
-    assert "station_boot_trial_failed 0" in lines
+    assert "fleet_reboot_pending 0" in lines
+    assert "fleet_boot_trial_failed 0" in lines
 
 
 @pytest.mark.disruptive
@@ -292,8 +292,8 @@ def test_a_setting_that_somebody_changed_comes_back_and_stopping_puts_the_machin
         pytest.skip("nothing of it is set on this host")
     file = f"{CPU}/cpu{min(isolated)}/power/pm_qos_resume_latency_us"
     try:
-        host.check_output("systemctl stop station-kernel.service")
+        host.check_output("systemctl stop fleet-kernel.service")
         assert text(host, file) == "0"
     finally:
-        host.check_output("systemctl start station-kernel.service")
+        host.check_output("systemctl start fleet-kernel.service")
     assert text(host, file) == str(limit)

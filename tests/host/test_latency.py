@@ -5,8 +5,8 @@ import json
 
 from fleet.hardware.cpus import parse
 
-RUNNER = "/usr/local/libexec/station/latency-run"
-PLAN = "/usr/local/libexec/station/latency_plan.py"
+RUNNER = "/usr/local/libexec/fleet/latency-run"
+PLAN = "/usr/local/libexec/fleet/latency_plan.py"
 LOOK = """
 import json, os, sys
 from importlib.machinery import SourceFileLoader
@@ -30,7 +30,7 @@ def test_only_root_can_change_the_runner(host):
 
 
 def test_nothing_runs_until_it_is_called(host):
-    for unit in ("station-latency.service", "station-latency-peer.service"):
+    for unit in ("fleet-latency.service", "fleet-latency-peer.service"):
         assert host.check_output("systemctl show --property=ActiveState --value %s", unit) == "inactive"
     assert host.run("pgrep -x 'sockperf|stress-ng|oslat|cyclictest'").rc == 1
 

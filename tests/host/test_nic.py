@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-TOOL = "/usr/local/libexec/station/nic-settings"
-UNIT = "station-nic.service"
+TOOL = "/usr/local/libexec/fleet/nic-settings"
+UNIT = "fleet-nic.service"
 # Setting -> ethtool's option, and the line of its answer. The second half of -g and -l holds the present values.
 READ = {
     "rx_ring": ("-g", r"Current hardware settings:.*?^RX:\s+(\w+)"),
@@ -31,7 +31,7 @@ READ = {
 @pytest.fixture(scope="module")
 def ports(host):
     """Return the configuration of each port that has one, with its interface's present name."""
-    found = json.loads(host.check_output("cat /etc/station/nic.json"))["ports"]
+    found = json.loads(host.check_output("cat /etc/fleet/nic.json"))["ports"]
     for port in found:
         folder = f"/sys/bus/pci/devices/{port['slot']}"
         paths = host.run(f"ls -d {folder}/net/* {folder}/*/net/* 2>/dev/null").stdout
@@ -87,7 +87,7 @@ def test_the_tool_finds_nothing_to_do(host):
 
 def test_each_port_has_a_link_file_that_matches_it_and_keeps_its_name(host, ports):
     # The stock policy, or what another file said before ours: never one that names the port anew.
-    files = host.run("ls /etc/systemd/network/05-station-*.link 2>/dev/null").stdout.split()
+    files = host.run("ls /etc/systemd/network/05-fleet-*.link 2>/dev/null").stdout.split()
     assert len(files) == sum(bool(port["settings"]) for port in ports)
     for port in ports:
         if not port["settings"]:
@@ -107,8 +107,8 @@ def test_udev_understands_every_line_of_the_link_files(host, ports):
         if port["settings"]:
             said = host.run(f"udevadm test-builtin --action=change net_setup_link /sys/class/net/{port['interface']}")
             text = said.stdout + said.stderr
-            assert "05-station-" in text
-            assert not re.search(r"05-station-\S+:\d+: ", text), text
+            assert "05-fleet-" in text
+            assert not re.search(r"05-fleet-\S+:\d+: ", text), text
 
 
 def test_after_a_boot_udev_has_applied_our_file_and_the_name_is_the_old_one(host, ports):
@@ -116,13 +116,13 @@ def test_after_a_boot_udev_has_applied_our_file_and_the_name_is_the_old_one(host
         if not port["settings"]:
             continue
         written = host.check_output(
-            f"stat -c %Y /etc/systemd/network/05-station-{port['use']}-*.link | sort -n | tail -1"
+            f"stat -c %Y /etc/systemd/network/05-fleet-{port['use']}-*.link | sort -n | tail -1"
         )
         booted = host.check_output("stat -c %Y /proc/1")
         if int(written) > int(booted):
             pytest.skip("this host has not booted since the file was written")
         udev = host.check_output(f"udevadm info --query=property /sys/class/net/{port['interface']}")
-        assert "/05-station-" in dict(line.partition("=")[::2] for line in udev.splitlines())["ID_NET_LINK_FILE"]
+        assert "/05-fleet-" in dict(line.partition("=")[::2] for line in udev.splitlines())["ID_NET_LINK_FILE"]
 
 
 @pytest.mark.disruptive

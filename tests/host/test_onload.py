@@ -8,7 +8,7 @@ import pytest
 from roles.onload.filter_plugins.onload_settings import onload_exec, onload_release
 
 PACKAGES = ("onload-user", "onload-dkms")
-STORE = "/var/lib/station/onload"
+STORE = "/var/lib/fleet/onload"
 
 
 @pytest.fixture(scope="module")

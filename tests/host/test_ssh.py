@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-STATE = "/var/lib/station/ssh-rollback"
+STATE = "/var/lib/fleet/ssh-rollback"
 STRANGER = "user=nobody,host=192.0.2.1,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from roles.sysctl.library.sysctl_applied import assignments, canonical, key_path, normalise
 
-FILE = "/etc/sysctl.d/99-zz-station.conf"
+FILE = "/etc/sysctl.d/99-zz-fleet.conf"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-SMOKE = "/usr/local/libexec/station/xdp-smoke"
+SMOKE = "/usr/local/libexec/fleet/xdp-smoke"
 DROP_IN = "/etc/systemd/system/{unit}.d/10-xdp.conf"
 WEAKER = "/run/systemd/system/xdp-smoke.service.d/90-weaker.conf"
 FRAMES = 12288

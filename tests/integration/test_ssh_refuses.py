@@ -10,8 +10,8 @@ import pytest
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT, VENV_BIN
 
 HOST = "vps"
-DROP_IN = "/etc/ssh/sshd_config.d/10-station.conf"
-STATE = "/var/lib/station/ssh-rollback"
+DROP_IN = "/etc/ssh/sshd_config.d/10-fleet.conf"
+STATE = "/var/lib/fleet/ssh-rollback"
 SSH = ["ssh", "-F", str(LAB_STATE / "ssh_config"), "-o", "ControlPath=none", "-o", "BatchMode=yes", HOST]
 # Servers still know it, no client offers it: sshd accepts the configuration, and nobody can connect.
 UNREACHABLE = {"ssh_ciphers": ["3des-cbc"], "ssh_rollback_timeout": 20}
@@ -73,7 +73,7 @@ def test_a_file_that_is_read_earlier_and_opens_passwords_is_refused_by_name(play
         result = play("ssh", HOST, ssh_login_grace_time=31)
     finally:
         on_host(f"rm {other}")
-    assert f"another file overrules 10-station.conf: passwordauthentication is yes ({other})" in result.out
+    assert f"another file overrules 10-fleet.conf: passwordauthentication is yes ({other})" in result.out
 
 
 @pytest.mark.usefixtures("converged")

@@ -8,7 +8,7 @@ import pytest
 from fleet.paths import LAB_STATE
 
 HOST = "vps"
-FILE = "/etc/sysctl.d/99-zz-station.conf"
+FILE = "/etc/sysctl.d/99-zz-fleet.conf"
 LATER = "/etc/sysctl.d/zz-other.conf"
 
 

@@ -274,7 +274,7 @@ def _markdown(host: str, data: Mapping[str, Any]) -> str:
 
 def _metrics(counts: Mapping[str, int]) -> str:
     """Return the counts for the textfile collector."""
-    name = "station_firmware_items"
+    name = "fleet_firmware_items"
     lines = [f"# HELP {name} Firmware settings by what the inventory wants.", f"# TYPE {name} gauge"]
     return "\n".join([*lines, *(f'{name}{{verdict="{verdict}"}} {counts[verdict]}' for verdict in counts), ""])
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keep interrupts, packet queues, workqueues and kernel threads off the isolated CPUs of this machine.
 
-`apply` moves what is not where /etc/station/irq.json wants it and says what the kernel refused; `check` only looks and
+`apply` moves what is not where /etc/fleet/irq.json wants it and says what the kernel refused; `check` only looks and
 exits 1 when something differs; `policy` answers irqbalance. Interrupts are found by what they serve, never by their
 number, which another boot may give to another device (Documentation/core-api/irq/irq-affinity.rst).
 """
@@ -22,8 +22,8 @@ from pathlib import Path
 import irq_plan as ip
 from irq_plan import Change, Config, Device, Host, Interrupt, Mask, Thread
 
-CONFIG = Path("/etc/station/irq.json")
-FIXED = Path("/run/station-irq/fixed.json")
+CONFIG = Path("/etc/fleet/irq.json")
+FIXED = Path("/run/fleet-irq/fixed.json")
 SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 # include/linux/sched.h
 PF_KTHREAD = 0x00200000
@@ -197,15 +197,15 @@ def apply(config: Config, machine: Machine) -> Outcome:
 def metrics(outcome: Outcome) -> str:
     """Return the text for Prometheus: what stays where it should not be."""
     return (
-        "# HELP station_irq_fixed Interrupts, queues and threads on unwanted CPUs that the kernel does not let go.\n"
-        "# TYPE station_irq_fixed gauge\n"
-        f"station_irq_fixed {len(outcome.fixed)}\n"
-        "# HELP station_irq_moved Interrupts, queues and threads that the last run had to move.\n"
-        "# TYPE station_irq_moved gauge\n"
-        f"station_irq_moved {len(outcome.moved)}\n"
-        "# HELP station_irq_errors Interrupts, queues and threads that could not be moved.\n"
-        "# TYPE station_irq_errors gauge\n"
-        f"station_irq_errors {len(outcome.errors)}\n"
+        "# HELP fleet_irq_fixed Interrupts, queues and threads on unwanted CPUs that the kernel does not let go.\n"
+        "# TYPE fleet_irq_fixed gauge\n"
+        f"fleet_irq_fixed {len(outcome.fixed)}\n"
+        "# HELP fleet_irq_moved Interrupts, queues and threads that the last run had to move.\n"
+        "# TYPE fleet_irq_moved gauge\n"
+        f"fleet_irq_moved {len(outcome.moved)}\n"
+        "# HELP fleet_irq_errors Interrupts, queues and threads that could not be moved.\n"
+        "# TYPE fleet_irq_errors gauge\n"
+        f"fleet_irq_errors {len(outcome.errors)}\n"
     )
 
 

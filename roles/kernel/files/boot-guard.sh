@@ -4,13 +4,13 @@
 # Few moving parts on purpose: it has to work in a system whose network, disks or other units do not.
 set -u
 minutes=$1
-confirmed=/run/station/boot-confirmed
-marker=/var/lib/station/kernel/reached
+confirmed=/run/fleet/boot-confirmed
+marker=/var/lib/fleet/kernel/reached
 
 trial=
 read -r line </proc/cmdline
 for word in $line; do
-  case $word in station.trial=*) trial=${word#*=} ;; esac
+  case $word in fleet.trial=*) trial=${word#*=} ;; esac
 done
 [ -n "$trial" ] || exit 0
 

@@ -95,13 +95,13 @@ else:
     from ansible.module_utils import kernel_grub as grub
     from ansible.module_utils import kernel_trial as trial
 
-METRICS = "/usr/local/libexec/station/station-kernel"
+METRICS = "/usr/local/libexec/fleet/kernel-settings"
 ROUNDS = 6
 
 
 def later_owner(host: system.Host, text: str, words: tuple[str, ...], default: str) -> str:
     """Name the files that are read after our drop-in when they undo it, "" when the drop-in holds."""
-    candidate = host.path("/run/station/kernel-candidate.cfg")
+    candidate = host.path("/run/fleet/kernel-candidate.cfg")
     system.write_atomically(candidate, text)
     try:
         comes_to = host.settings(str(candidate))
@@ -306,7 +306,7 @@ class Boot:
         journal of the file system, so the old file stays under a second name, its blocks not given to anybody else.
         """
         config = self.host.path(system.CONFIG)
-        new, old = config.with_name("grub.cfg.station"), config.with_name("grub.cfg.station-previous")
+        new, old = config.with_name("grub.cfg.station"), config.with_name("grub.cfg.fleet-previous")
         self.host.run(["grub-mkconfig", "-o", str(new)], 900)
         text = new.read_text(encoding="utf-8", errors="replace")
         if not grub.parse(text).entries:

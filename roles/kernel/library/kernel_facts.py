@@ -47,7 +47,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 CPU = "/sys/devices/system/cpu"
 HUGE = "/sys/kernel/mm/hugepages"
-HELD = "/var/lib/station/kernel/held"
+HELD = "/var/lib/fleet/kernel/held"
 DKMS = "var/lib/dkms"
 WHERE = ("abstraction", "fs")  # what grub-probe tells
 COMMANDS = ("grub-mkconfig", "grub-reboot", "grub-editenv", "grub-probe", "grub-script-check")

@@ -22,14 +22,14 @@ else:
     from ansible.module_utils import kernel_grub as grub
     from ansible.module_utils import kernel_trial as trial
 
-DROPIN = "/etc/default/grub.d/60-station.cfg"
-SCRIPT = "/etc/grub.d/42_station_trial"
+DROPIN = "/etc/default/grub.d/60-fleet.cfg"
+SCRIPT = "/etc/grub.d/42_fleet_trial"
 CONFIG = "/boot/grub/grub.cfg"
 GRUBENV = "/boot/grub/grubenv"
-RECORD = "/var/lib/station/kernel/state.json"
-FAILED = "/var/lib/station/kernel/failed.json"
-REACHED = "/var/lib/station/kernel/reached"
-CONFIRMED = "/run/station/boot-confirmed"
+RECORD = "/var/lib/fleet/kernel/state.json"
+FAILED = "/var/lib/fleet/kernel/failed.json"
+REACHED = "/var/lib/fleet/kernel/reached"
+CONFIRMED = "/run/fleet/boot-confirmed"
 # systemd-analyze on slow machines: a trial's units may take minutes to start.
 SETTLE_SECONDS = 600
 # The files are sourced as grub-mkconfig does it; ours is left out, or another one is put in its place.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-MARK = "station.trial"
+MARK = "fleet.trial"
 # A kernel that panics, and an initramfs that finds no root (initramfs-tools reads it too), reboot after that time.
 PANIC = "panic=30"
 # A trial that reached user space and that no run confirmed is worth one more try: the run may have been cut off.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     from ansible.module_utils.kernel_boot_plan import Line
 
-TRIAL_ID = "station-trial"
+TRIAL_ID = "fleet-trial"
 KERNEL = re.compile(r"vmlinuz-(.+)$")
 HEAD = re.compile(r"(menuentry|submenu)\s")
 # Words of the distribution that a server does without, and such as may stand several times.

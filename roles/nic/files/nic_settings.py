@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""Set the network ports of this machine as /etc/station/nic.json wants them, and nothing that is right already.
+"""Set the network ports of this machine as /etc/fleet/nic.json wants them, and nothing that is right already.
 
 `apply` writes what differs, one port after the other, the one that carries the default route last; it waits until a
 link that was up is up again, and puts the old value back where it does not return. `check` only looks and exits 1 when
@@ -22,8 +22,8 @@ from typing import Any
 
 from nic_ethtool import FEATURES, GROUPS, Ports
 
-CONFIG = Path("/etc/station/nic.json")
-FILTERS = Path("/run/station-nic/filters.json")
+CONFIG = Path("/etc/fleet/nic.json")
+FILTERS = Path("/run/fleet-nic/filters.json")
 LINK_SECONDS = 30.0
 
 Run = Callable[[Sequence[str]], tuple[int, str]]

@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: nic_plan
 short_description: Match network ports with the machine, and plan their settings
 description:
-  - Takes what nic_ethtool.py saw on a host and returns problems (lines), ports (the content of /etc/station/nic.json),
+  - Takes what nic_ethtool.py saw on a host and returns problems (lines), ports (the content of /etc/fleet/nic.json),
     links (path and content of the .link files) and report (a line a port).
   - A port is found by its PCI slot, else by its PCI id, never by a name that another boot may give to another port.
 options:
@@ -37,7 +37,7 @@ _value:
 
 FOLDER = "/etc/systemd/network"
 # Sorts before netplan's 10-netplan-*: the first file that matches a port is the only one that counts (systemd.link(5)).
-PREFIX = "05-station-"
+PREFIX = "05-fleet-"
 # So the file keeps the name that the port has: it repeats what the file says that was in effect before it.
 NAMING = {
     "NamePolicy": "keep kernel database onboard slot path",

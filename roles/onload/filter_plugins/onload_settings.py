@@ -148,9 +148,9 @@ def onload_profile_problems(settings: Mapping[str, Any], shipped: Sequence[str])
     """
     own, problems = settings["onload_profiles"], []
     for name, profile in own.items():
-        if not re.fullmatch(r"station-[a-z0-9-]+", name):
+        if not re.fullmatch(r"fleet-[a-z0-9-]+", name):
             problems.append(
-                f"onload_profiles.{name}: an own profile is named station-..., so that it hides none of the vendor's"
+                f"onload_profiles.{name}: an own profile is named fleet-..., so that it hides none of the vendor's"
             )
         problems += [
             f"onload_profiles.{name}: {key}={value} is not a setting of Onload (EF_...) with a plain value"
@@ -165,7 +165,7 @@ def onload_profile_problems(settings: Mapping[str, Any], shipped: Sequence[str])
         if shipped and name not in {*shipped, *own}
     ]
     problems += [
-        f"onload_services names '{unit}': the full name of a service, as station-execution.service"
+        f"onload_services names '{unit}': the full name of a service, as station@execution.service"
         for unit in settings["onload_services"]
         if not re.fullmatch(r"[A-Za-z0-9:_.@-]+\.service", unit)
     ]

@@ -29,7 +29,7 @@ options:
   store:
     description: Folder of the releases. The installed one and the one before are kept.
     type: path
-    default: /var/lib/station/onload
+    default: /var/lib/fleet/onload
 attributes:
   check_mode:
     support: full
@@ -42,8 +42,8 @@ EXAMPLES = r"""
   onload_installed:
     release: 0123456789abcdef
     packages:
-      - {path: /var/lib/station/onload/0123456789abcdef/onload-user_9.2.1_amd64.deb, sha256: "..."}
-      - {path: /var/lib/station/onload/0123456789abcdef/onload-dkms_9.2.1_all.deb, sha256: "..."}
+      - {path: /var/lib/fleet/onload/0123456789abcdef/onload-user_9.2.1_amd64.deb, sha256: "..."}
+      - {path: /var/lib/fleet/onload/0123456789abcdef/onload-dkms_9.2.1_all.deb, sha256: "..."}
 """
 
 RETURN = r"""
@@ -296,7 +296,7 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "dict", "required": True, "options": package},
             "release": {"type": "str", "required": True},
-            "store": {"type": "path", "default": "/var/lib/station/onload"},
+            "store": {"type": "path", "default": "/var/lib/fleet/onload"},
         },
         supports_check_mode=True,
     )

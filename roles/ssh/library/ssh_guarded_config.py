@@ -50,7 +50,7 @@ attributes:
 EXAMPLES = r"""
 - name: Stage the configuration
   ssh_guarded_config:
-    path: /etc/ssh/sshd_config.d/10-station.conf
+    path: /etc/ssh/sshd_config.d/10-fleet.conf
     content: |
       AllowGroups ssh-users
       PasswordAuthentication no
@@ -86,7 +86,7 @@ from ansible.module_utils.basic import AnsibleModule
 SSHD = "/usr/sbin/sshd"
 MAIN = Path("/etc/ssh/sshd_config")
 DROP_INS = Path("/etc/ssh/sshd_config.d")
-STATE = Path("/var/lib/station/ssh-rollback")
+STATE = Path("/var/lib/fleet/ssh-rollback")
 UNIT = "ssh-rollback"
 SERVICE = Path(f"/etc/systemd/system/{UNIT}.service")
 WANTED = Path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}.service")

@@ -45,7 +45,7 @@ attributes:
 EXAMPLES = r"""
 - name: Apply the parameters
   sysctl_applied:
-    file: /etc/sysctl.d/99-zz-station.conf
+    file: /etc/sysctl.d/99-zz-fleet.conf
     content: "vm.swappiness = 1\n"
     settings:
       - {key: vm.swappiness, value: "1", owner: sysctl_tuning}

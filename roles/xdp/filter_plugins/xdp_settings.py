@@ -93,7 +93,7 @@ def xdp_problems(settings: Mapping[str, Any], host: Sequence[str]) -> list[str]:
             f"{distribution} {version} has no libxdp and xdp-tools that this role can use: Debian 13 or Ubuntu 24.04"
         )
     problems += [
-        f"xdp_services names '{unit}': the full name of a service, as station-execution.service"
+        f"xdp_services names '{unit}': the full name of a service, as station@execution.service"
         for unit in settings["xdp_services"]
         if not re.fullmatch(r"[A-Za-z0-9:_.@-]+\.service", unit)
     ]

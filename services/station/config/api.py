@@ -58,7 +58,7 @@ def check(paths: Iterable[Path]) -> list[str]:
     return problems + _check(documents, together=len(files) > 1)
 
 
-def check_services(services: Sequence[Any], where: str = "agents_services") -> list[str]:
+def check_services(services: Sequence[Any], where: str = "services_instances") -> list[str]:
     """Return what is wrong with the services of one host, one line each.
 
     Args:

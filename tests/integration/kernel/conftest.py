@@ -48,7 +48,7 @@ def on_vm(vm: machine.Machine) -> Callable[[str], str]:
 def proven(on_vm: Callable[[str], str]) -> Callable[[], str]:
     """Return a function that reads what runs, less the mark of a trial that was committed, and what GRUB boots."""
     return lambda: on_vm(
-        "sed 's/ station.trial=[^ ]* panic=30//' /proc/cmdline; uname -r; cat /etc/default/grub.d/60-station.cfg"
+        "sed 's/ fleet.trial=[^ ]* panic=30//' /proc/cmdline; uname -r; cat /etc/default/grub.d/60-fleet.cfg"
     )
 
 

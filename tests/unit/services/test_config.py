@@ -263,7 +263,7 @@ def test_an_agent_that_also_reads_another_agent_may_have_symbols_that_no_feed_se
 def test_of_a_broken_set_only_what_is_broken_is_said() -> None:
     problems = config.check_services([FEED | {"metrics_port": 1}, AGENT])
     assert len(problems) == 1
-    assert problems[0].startswith("agents_services[0]: metrics_port: 1 is wrong")
+    assert problems[0].startswith("services_instances[0]: metrics_port: 1 is wrong")
 
 
 def test_each_value_is_shown_with_where_it_is_from(tmp_path: Path) -> None:
@@ -303,4 +303,4 @@ def test_whatever_stands_in_a_key_it_is_taken_or_refused_in_lines(
 ) -> None:
     key = data.draw(st.sampled_from(sorted(service)) | st.text(max_size=5))
     problems = config.check_services([service | {key: value}])
-    assert all(problem.startswith("agents_services[0]") and "; " in problem for problem in problems)
+    assert all(problem.startswith("services_instances[0]") and "; " in problem for problem in problems)

@@ -15,7 +15,7 @@ TEXTFILES = "/var/lib/prometheus/node-exporter"
 def metrics(on_vm):
     """Return a function that reads what the machine would tell Prometheus, had it a node exporter."""
     on_vm(f"mkdir -p {TEXTFILES}")
-    yield lambda: on_vm(f"cat {TEXTFILES}/station_kernel.prom").splitlines()
+    yield lambda: on_vm(f"cat {TEXTFILES}/fleet_kernel.prom").splitlines()
     on_vm(f"rm -r {TEXTFILES}")
 
 
@@ -28,8 +28,8 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     assert "did not reach user space" in said
     assert on_vm("cat /proc/sys/kernel/random/boot_id") != boot
     assert proven() == before
-    assert on_vm("test ! -e /etc/grub.d/42_station_trial && grub-editenv list").strip() in {"", "next_entry="}
-    assert "station_boot_trial_failed 1" in metrics()
+    assert on_vm("test ! -e /etc/grub.d/42_fleet_trial && grub-editenv list").strip() in {"", "next_entry="}
+    assert "fleet_boot_trial_failed 1" in metrics()
 
     again = play("kernel", HOST, **UNBOOTABLE)
     assert again.rc != 0
@@ -38,7 +38,7 @@ def test_a_line_that_does_not_boot_falls_back_without_help_and_is_reported(play,
     boot = on_vm("cat /proc/sys/kernel/random/boot_id")
     # With the wish from before, the failure is forgotten; nothing is rebooted for it.
     assert play("kernel", HOST).rc == 0
-    assert "station_boot_trial_failed 0" in metrics()
+    assert "fleet_boot_trial_failed 0" in metrics()
     assert on_vm("cat /proc/sys/kernel/random/boot_id") == boot
 
 
@@ -51,11 +51,11 @@ def test_power_that_fails_between_the_new_menu_and_the_reboot_is_repaired_by_the
         assert staged.rc == 0, staged.out
         assert "Reboot pending: staged for a trial: arguments nosoftlockup" in staged.out
         assert "kernel_reboot_allowed is false" in " ".join(staged.out.split())
-    assert "station_reboot_pending 1" in metrics()
+    assert "fleet_reboot_pending 1" in metrics()
     power_cut()
     assert proven() == before
     repaired = play("kernel", HOST)
     assert repaired.rc == 0, repaired.out
-    assert "station_reboot_pending 0" in metrics()
-    assert on_vm("test ! -e /etc/grub.d/42_station_trial && echo gone").strip() == "gone"
+    assert "fleet_reboot_pending 0" in metrics()
+    assert on_vm("test ! -e /etc/grub.d/42_fleet_trial && echo gone").strip() == "gone"
     assert "nosoftlockup" not in on_vm("cat /boot/grub/grub.cfg")

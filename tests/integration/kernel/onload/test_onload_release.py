@@ -13,7 +13,7 @@ import pytest
 HOST = "vm-stock"
 # The machine has no card of the vendor's; its own virtual one stands for it.
 ADAPTERS = ["1af4:*"]
-SERVICES = {"station-execution.service": "latency"}
+SERVICES = {"station@execution.service": "latency"}
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import pytest
 HOST = "vm-trading"
 # The machine comes up, and whoever wants to confirm it finds no ssh server.
 UNREACHABLE = {"kernel_arguments": ["systemd.mask=ssh.service"]}
-DROPIN = "/etc/systemd/system/station-boot-guard.service.d/test.conf"
+DROPIN = "/etc/systemd/system/fleet-boot-guard.service.d/test.conf"
 
 
 @pytest.fixture
 def impatient_guard(on_vm):
     """Let the guard wait for two minutes, which the role would refuse as too few for a real machine."""
     on_vm(f"mkdir -p $(dirname {DROPIN})")
-    on_vm(f"printf '[Service]\\nExecStart=\\nExecStart=/usr/local/libexec/station/boot-guard 2\\n' > {DROPIN}")
+    on_vm(f"printf '[Service]\\nExecStart=\\nExecStart=/usr/local/libexec/fleet/boot-guard 2\\n' > {DROPIN}")
     yield
     on_vm(f"rm -r $(dirname {DROPIN}) && systemctl daemon-reload")
 

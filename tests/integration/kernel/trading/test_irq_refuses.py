@@ -19,7 +19,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 # Market hours forbid changes, and there is none to make.
 SETTLED: dict[str, Any] = {"irq_frozen_until": "16:00"}
-STATE = "cat /etc/station/irq.json /proc/irq/*/smp_affinity_list"
+STATE = "cat /etc/fleet/irq.json /proc/irq/*/smp_affinity_list"
 
 
 def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusals, on_vm):

@@ -37,7 +37,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 # Market hours forbid changes, and there is none to make.
 SETTLED: dict[str, Any] = {"kernel_trading_windows": ALWAYS}
-STATE = "cat /etc/station/kernel.json /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us /boot/grub/grub.cfg"
+STATE = "cat /etc/fleet/kernel.json /sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us /boot/grub/grub.cfg"
 
 
 def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusals, on_vm):

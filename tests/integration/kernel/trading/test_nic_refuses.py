@@ -36,7 +36,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 # Market hours forbid changes, and there is none to make.
 SETTLED: dict[str, Any] = {"nic_frozen_until": "16:00"}
-STATE = "cat /etc/station/nic.json /sys/class/net/*/mtu"
+STATE = "cat /etc/fleet/nic.json /sys/class/net/*/mtu"
 
 
 def test_what_cannot_work_is_refused_in_one_line_before_anything_changes(refusals, on_vm):

@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Path:
     (root / "services/station").mkdir(parents=True)
     (root / "services/station/__init__.py").write_text("")
     (root / "requirements").mkdir()
-    (root / "requirements/agents.txt").write_text(TEXT)
+    (root / "requirements/services.txt").write_text(TEXT)
     (root / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
         '[project]\nname = "station"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
@@ -78,7 +78,7 @@ def test_a_line_keeps_all_its_hashes_and_loses_its_condition() -> None:
 
 def test_a_requirement_without_a_hash_is_refused() -> None:
     with pytest.raises(
-        UserError, match=r"agents.txt: 'redis==8.1.0' is no requirement with its hashes; run `make lock`"
+        UserError, match=r"services.txt: 'redis==8.1.0' is no requirement with its hashes; run `make lock`"
     ):
         wheelhouse.locked("redis==8.1.0\n", "3.13.5")
 

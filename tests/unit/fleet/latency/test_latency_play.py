@@ -75,6 +75,6 @@ def test_the_runner_is_told_which_cpus_each_side_leaves_empty(tmp_path):
 
 def test_every_file_of_the_runner_is_installed_where_it_finds_the_other():
     files = yaml.safe_load((PROJECT / "roles/latency/tasks/install.yml").read_text())[-1]["file_set"]["files"]
-    paths = [file["path"].removeprefix("/usr/local/libexec/station/") for file in files]
+    paths = [file["path"].removeprefix("/usr/local/libexec/fleet/") for file in files]
     assert paths == ["latency_plan.py", "latency-run"]
     assert ["'latency_plan.py'" in file["content"] for file in files] == [True, False]

@@ -28,7 +28,7 @@ def test_only_the_counts_are_written_on_the_host(tasks):
     ((module, task),) = writing
     assert module == "file_set"
     paths = [file["path"] for file in task["file_set"]["files"]]
-    assert paths == ["{{ firmware_check_metrics_directory }}/station_firmware.prom"]
+    assert paths == ["{{ firmware_check_metrics_directory }}/fleet_firmware.prom"]
     assert task["when"] == "__firmware_check_facts_result.metrics_directory_exists"
 
 

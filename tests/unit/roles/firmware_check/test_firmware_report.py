@@ -268,10 +268,10 @@ def test_two_reports_of_one_state_are_equal_to_the_byte(report):
 
 def test_the_metrics_count_the_verdicts(report):
     lines = report("i9_12900h", {"smt": True, "memory_mts": 5600, "link_width": {"0000:99:00.0": 1}})["metrics"]
-    assert 'station_firmware_items{verdict="right"} 1\n' in lines
-    assert 'station_firmware_items{verdict="wrong"} 1\n' in lines
-    assert 'station_firmware_items{verdict="unknown"} 1\n' in lines
-    assert lines.startswith("# HELP station_firmware_items ")
+    assert 'fleet_firmware_items{verdict="right"} 1\n' in lines
+    assert 'fleet_firmware_items{verdict="wrong"} 1\n' in lines
+    assert 'fleet_firmware_items{verdict="unknown"} 1\n' in lines
+    assert lines.startswith("# HELP fleet_firmware_items ")
     assert lines.endswith("\n")
 
 

@@ -218,7 +218,7 @@ CONFIG = {"isolated": "2-3", "cpus": "0-1", "rules": [{"match": ["driver:virtio_
 @pytest.fixture
 def tool(root, machine):
     write(root, {"etc/irq.json": json.dumps(CONFIG)})
-    metrics = root / "prom/station_irq.prom"
+    metrics = root / "prom/fleet_irq.prom"
     paths = ["--config", str(root / "etc/irq.json"), "--metrics", str(metrics)]
     return lambda *words: ia.main([*paths, *words], machine)
 
@@ -238,7 +238,7 @@ def test_apply_moves_everything_check_then_agrees_and_a_second_apply_moves_nothi
     assert tool("check") == 0
     assert tool("apply") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "moved 0, fixed by the kernel 0"
-    assert "station_irq_moved 0" in (root / "prom/station_irq.prom").read_text()
+    assert "fleet_irq_moved 0" in (root / "prom/fleet_irq.prom").read_text()
 
 
 def test_without_a_place_for_them_no_metrics_are_left(root, machine):
@@ -256,8 +256,8 @@ def test_the_unit_leaves_its_metrics_in_the_folder_of_the_exporter_and_may_write
     private = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     for name in ("__irq_textfile_directory", "__irq_metrics"):
         known[name] = jinja.from_string(private[name]).render(known)
-    text = jinja.from_string((ROLE / "templates/station-irq.service.j2").read_text()).render(known, ansible_managed="")
-    assert f"ExecStart=/usr/local/libexec/station/irq-affinity --metrics {folder}/station_irq.prom apply\n" in text
+    text = jinja.from_string((ROLE / "templates/fleet-irq.service.j2").read_text()).render(known, ansible_managed="")
+    assert f"ExecStart=/usr/local/libexec/fleet/irq-affinity --metrics {folder}/fleet_irq.prom apply\n" in text
     assert f"ReadWritePaths=-{folder}\n" in text
 
 

@@ -29,7 +29,7 @@ def test_stage_trial_commit_and_rest(machine):
     _, decision = machine.module("isolcpus=2-3")
     assert decision.action == "arm"
     assert machine.text(DROPIN) == ""
-    assert machine.environment == {"next_entry": "station-trial"}
+    assert machine.environment == {"next_entry": "fleet-trial"}
     assert grub.parse(before).entries[0] == grub.parse(machine.text(CONFIG)).entries[0]
     machine.boot()
     words = machine.text("/proc/cmdline").split()
@@ -41,20 +41,20 @@ def test_stage_trial_commit_and_rest(machine):
         "quiet",
         "isolcpus=2-3",
     ]
-    assert words[6].startswith("station.trial=")
+    assert words[6].startswith("fleet.trial=")
     assert words[7:] == ["panic=30"]
     boot, decision = machine.module("isolcpus=2-3", waited=True)
     assert boot.actions == ["commit", "make_default"]
     assert machine.text(CONFIRMED)
     assert machine.default() == plan.Line(RELEASE, ("root=UUID=3f1c", "ro", "console=ttyS0", "quiet", "isolcpus=2-3"))
     assert not (machine.root / SCRIPT[1:]).exists()
-    assert "station-trial" not in machine.text(CONFIG)
+    assert "fleet-trial" not in machine.text(CONFIG)
     boot, decision = machine.module("isolcpus=2-3")
     assert (boot.actions, decision.action) == ([], "nothing")
     machine.boot()
     boot, decision = machine.module("isolcpus=2-3")
     assert (boot.actions, decision.action) == ([], "nothing")
-    assert "station.trial" not in machine.text("/proc/cmdline")
+    assert "fleet.trial" not in machine.text("/proc/cmdline")
 
 
 def test_the_drop_in_pins_the_kernel_that_was_proven(machine):
@@ -70,7 +70,7 @@ def test_the_drop_in_pins_the_kernel_that_was_proven(machine):
 
 def test_the_script_is_what_grub_reads_and_changes_nothing_else(machine):
     machine.module("isolcpus=2-3")
-    entry = next(entry for entry in grub.parse(machine.text(CONFIG)).entries if entry.ids == ("station-trial",))
+    entry = next(entry for entry in grub.parse(machine.text(CONFIG)).entries if entry.ids == ("fleet-trial",))
     assert entry.body[0] == "load_video"
     assert not {"savedefault", "recordfail"} & set(entry.body)
     assert entry.body[-1] == f"initrd /boot/initrd.img-{RELEASE}" or entry.body[-1].startswith("initrd\t")
@@ -86,7 +86,7 @@ def test_a_trial_that_never_came_up_is_recorded_with_its_arguments(machine):
     assert "init=/nowhere" in data["line"]["words"]
     assert {"hash", "reason", "when"} <= data.keys()
     assert machine.module("init=/nowhere")[1].action == "refuse"
-    assert "rm /var/lib/station/kernel/failed.json" in describe(
+    assert "rm /var/lib/fleet/kernel/failed.json" in describe(
         decision.failure, {"release": RELEASE, "arguments": ["init=/nowhere"]}
     )
     assert machine.environment == {}
@@ -130,7 +130,7 @@ def m_words(machine) -> tuple[str, ...]:
 
 
 def test_the_marker_of_an_older_trial_does_not_speak_for_a_new_one(machine):
-    machine.root.joinpath("var/lib/station/kernel").mkdir(parents=True)
+    machine.root.joinpath("var/lib/fleet/kernel").mkdir(parents=True)
     machine.root.joinpath(REACHED[1:]).write_text("0123")
     machine.module("isolcpus=2-3")
     assert machine.text(REACHED) == ""
@@ -147,9 +147,9 @@ def test_removal_gives_the_files_back(machine):
     left = {
         path.name
         for path in machine.root.rglob("*")
-        if path.is_file() and "station" in str(path.relative_to(machine.root))
+        if path.is_file() and "fleet" in str(path.relative_to(machine.root))
     }
-    assert left <= {"grub.cfg.station-previous"}
+    assert left <= {"grub.cfg.fleet-previous"}
     assert machine.module(release="")[0].actions == []
 
 

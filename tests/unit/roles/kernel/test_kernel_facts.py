@@ -29,7 +29,7 @@ FILES = {
     "usr/src/onload-9.0/dkms.conf": "",
     "var/lib/dkms/dkms_dbversion": "3.0.0",
     "var/lib/dkms/gone/mok.log": "",
-    "var/lib/station/kernel/held": "linux-image-6.12-amd64",
+    "var/lib/fleet/kernel/held": "linux-image-6.12-amd64",
 }
 POLICY = "intel-microcode:\n  Installed: (none)\n  Candidate: 3.20\n  Version table:\n"
 ANSWERS = {"dpkg-query": "install linux-image-amd64\nhold linux-image-6.12-amd64\n", "apt-cache": POLICY}

@@ -17,12 +17,12 @@ from fleet.hardware.cpus import compose
 from fleet.paths import PROJECT
 
 ROLE = PROJECT / "roles/kernel"
-SPEC = importlib.util.spec_from_file_location("station_kernel", ROLE / "files/station_kernel.py")
+SPEC = importlib.util.spec_from_file_location("kernel_settings", ROLE / "files/kernel_settings.py")
 assert SPEC is not None
 assert SPEC.loader is not None
-station_kernel = importlib.util.module_from_spec(SPEC)
-sys.modules["station_kernel"] = station_kernel
-SPEC.loader.exec_module(station_kernel)
+kernel_settings = importlib.util.module_from_spec(SPEC)
+sys.modules["kernel_settings"] = kernel_settings
+SPEC.loader.exec_module(kernel_settings)
 
 CONFIG = {
     "governor": "performance",
@@ -57,7 +57,7 @@ AFTER = {
 }
 
 
-class Driven(station_kernel.Machine):  # type: ignore[name-defined, misc]  # loaded by its path
+class Driven(kernel_settings.Machine):  # type: ignore[name-defined, misc]  # loaded by its path
     """A machine whose frequency driver refuses as intel_pstate does, with one CPU a policy."""
 
     def load(self, name: str) -> str:
@@ -86,27 +86,27 @@ def machine(tmp_path):
 
 
 def wish(root, **changes) -> None:
-    (root / "etc/station").mkdir(parents=True, exist_ok=True)
-    (root / "etc/station/kernel.json").write_text(json.dumps(CONFIG | changes))
+    (root / "etc/fleet").mkdir(parents=True, exist_ok=True)
+    (root / "etc/fleet/kernel.json").write_text(json.dumps(CONFIG | changes))
 
 
 def values(machine) -> dict[str, str]:
-    return {name: station_kernel.chosen((machine.root / name).read_text()) for name in BEFORE}
+    return {name: kernel_settings.chosen((machine.root / name).read_text()) for name in BEFORE}
 
 
 def test_apply_writes_what_is_wanted_and_restore_what_was_there(machine):
     before = values(machine)
-    assert station_kernel.main(["apply"], machine) == 0
+    assert kernel_settings.main(["apply"], machine) == 0
     assert values(machine) == AFTER
-    assert station_kernel.main(["apply"], machine) == 0
-    assert station_kernel.main(["restore"], machine) == 0
+    assert kernel_settings.main(["apply"], machine) == 0
+    assert kernel_settings.main(["restore"], machine) == 0
     assert values(machine) == before
-    assert station_kernel.main(["restore"], machine) == 0
+    assert kernel_settings.main(["restore"], machine) == 0
 
 
 def test_a_cpu_comes_back_before_its_own_settings_do(machine):
-    station_kernel.apply(machine)
-    remembered = list(machine.json(station_kernel.BEFORE))
+    kernel_settings.apply(machine)
+    remembered = list(machine.json(kernel_settings.BEFORE))
     assert remembered[-1] == f"/{CPU}/cpu3/online"
 
 
@@ -114,7 +114,7 @@ def test_empty_wishes_write_nothing(machine):
     before = values(machine)
     empty = {"governor": "", "energy_preference": "", "idle_latency_us": 0, "offline": "", "transparent_hugepages": ""}
     wish(machine.root, **empty)
-    assert station_kernel.apply(machine).lines == ("set 0",)
+    assert kernel_settings.apply(machine).lines == ("set 0",)
     assert values(machine) == before
 
 
@@ -122,35 +122,35 @@ def test_a_machine_without_frequency_driver_is_left_alone(machine):
     for path in (machine.root / CPU / "cpufreq/policy0").iterdir():
         path.unlink()
     (machine.root / CPU / "cpufreq/policy0").rmdir()
-    assert station_kernel.main(["apply"], machine) == 0
-    assert station_kernel.main(["check"], machine) == 0
+    assert kernel_settings.main(["apply"], machine) == 0
+    assert kernel_settings.main(["check"], machine) == 0
 
 
 def test_a_realtime_kernel_has_no_transparent_huge_pages_which_is_never(machine):
     for name in ("enabled", "defrag"):
         (machine.root / "sys/kernel/mm/transparent_hugepage" / name).unlink()
-    assert station_kernel.apply(machine).errors == ()
+    assert kernel_settings.apply(machine).errors == ()
     wish(machine.root, transparent_hugepages="always")
-    (line,) = [line for line in station_kernel.apply(machine).errors if "enabled" in line]
+    (line,) = [line for line in kernel_settings.apply(machine).errors if "enabled" in line]
     assert "No such file" in line
 
 
 def test_what_was_there_comes_back_although_the_driver_takes_no_preference_under_performance(machine, capsys):
     """ExecStop would fail: intel_pstate answers EBUSY until the governor has gone."""
-    station_kernel.main(["apply"], machine)
-    assert station_kernel.main(["restore"], machine) == 0, capsys.readouterr().err
+    kernel_settings.main(["apply"], machine)
+    assert kernel_settings.main(["restore"], machine) == 0, capsys.readouterr().err
     assert machine.load(GOVERNOR) == "powersave"
     assert machine.load(PREFERENCE) == "balance_performance"
 
 
 def test_a_second_run_finds_and_sets_nothing(machine, capsys):
-    assert station_kernel.main(["check"], machine) == 1
+    assert kernel_settings.main(["check"], machine) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "differs 6"
-    station_kernel.main(["apply"], machine)
+    kernel_settings.main(["apply"], machine)
     # Under the governor performance the preference has followed.
     assert capsys.readouterr().out.splitlines()[-1] == "set 5"
     for command, said in (("check", "differs 0\n"), ("apply", "set 0\n")):
-        assert station_kernel.main([command], machine) == 0
+        assert kernel_settings.main([command], machine) == 0
         assert capsys.readouterr().out == said
 
 
@@ -164,23 +164,23 @@ def test_a_second_run_finds_and_sets_nothing(machine, capsys):
     ],
 )
 def test_what_somebody_changed_is_named_and_set_again(machine, capsys, path, value):
-    station_kernel.main(["apply"], machine)
+    kernel_settings.main(["apply"], machine)
     capsys.readouterr()
     (machine.root / path).write_text(value)
-    found, want = station_kernel.chosen(value), AFTER[path]
-    assert station_kernel.main(["check"], machine) == 1
+    found, want = kernel_settings.chosen(value), AFTER[path]
+    assert kernel_settings.main(["check"], machine) == 1
     assert capsys.readouterr().out == f"/{path} is {found}, wanted {want}\ndiffers 1\n"
     assert (machine.root / path).read_text() == value
-    assert station_kernel.main(["apply"], machine) == 0
+    assert kernel_settings.main(["apply"], machine) == 0
     assert capsys.readouterr().out == f"/{path} was {found}, is {want}\nset 1\n"
     assert values(machine) == AFTER
 
 
 def test_a_file_that_this_machine_lacks_differs_and_is_not_the_end(machine, capsys):
-    station_kernel.main(["apply"], machine)
+    kernel_settings.main(["apply"], machine)
     capsys.readouterr()
     (machine.root / CPU / "cpu2/power/pm_qos_resume_latency_us").unlink()
-    assert station_kernel.main(["check"], machine) == 1
+    assert kernel_settings.main(["check"], machine) == 1
     assert capsys.readouterr().out.endswith("pm_qos_resume_latency_us is absent, wanted 2\ndiffers 1\n")
 
 
@@ -189,12 +189,12 @@ def test_the_frequency_of_a_cpu_that_is_offline_is_nobodys_concern(machine, caps
     policy.mkdir()
     (policy / "scaling_governor").write_text("powersave\n")
     (policy / "energy_performance_preference").write_text("balance_performance\n")
-    station_kernel.main(["apply"], machine)
+    kernel_settings.main(["apply"], machine)
     capsys.readouterr()
-    assert station_kernel.main(["check"], machine) == 0
-    assert station_kernel.main(["apply"], machine) == 0
+    assert kernel_settings.main(["check"], machine) == 0
+    assert kernel_settings.main(["apply"], machine) == 0
     assert capsys.readouterr().out == "differs 0\nset 0\n"
-    assert station_kernel.main(["restore"], machine) == 0
+    assert kernel_settings.main(["restore"], machine) == 0
     assert (policy / "scaling_governor").read_text() == "powersave"
 
 
@@ -202,19 +202,19 @@ def test_what_the_kernel_does_not_take_is_a_line_and_an_exit_status(machine, cap
     path = machine.root / CPU / "cpufreq/policy0/scaling_governor"
     path.unlink()
     path.mkdir()
-    assert station_kernel.main(["apply"], station_kernel.Machine(machine.root)) == 1
+    assert kernel_settings.main(["apply"], kernel_settings.Machine(machine.root)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "scaling_governor: the kernel refuses performance" in line
 
 
 def test_an_unknown_command_is_refused(machine, capsys):
-    assert station_kernel.main(["start"], machine) == 2
+    assert kernel_settings.main(["start"], machine) == 2
     assert "apply, check, restore, metrics" in capsys.readouterr().err
 
 
 @given(st.frozensets(st.integers(0, 200)))
 def test_cpu_lists_are_read_as_they_are_written(numbers):
-    assert station_kernel.cpus(compose(numbers)) == sorted(numbers)
+    assert kernel_settings.cpus(compose(numbers)) == sorted(numbers)
 
 
 LINE = {"release": "6.12", "words": ["root=x", "isolcpus=2"]}
@@ -227,7 +227,7 @@ LINE = {"release": "6.12", "words": ["root=x", "isolcpus=2"]}
         ({"phase": "staged", "line": LINE, "boot_id": "1"}, "root=x", True),
         ({"phase": "armed", "line": LINE, "boot_id": "1"}, "root=x", True),
         ({"phase": "proven", "line": LINE, "boot_id": "0"}, "root=x isolcpus=2", False),
-        ({"phase": "proven", "line": LINE, "boot_id": "0"}, "root=x isolcpus=2 station.trial=0 panic=30", False),
+        ({"phase": "proven", "line": LINE, "boot_id": "0"}, "root=x isolcpus=2 fleet.trial=0 panic=30", False),
         ({"phase": "proven", "line": LINE, "boot_id": "0"}, "root=x", True),
         ({"phase": "proven", "line": LINE | {"release": "6.13"}, "boot_id": "0"}, "root=x isolcpus=2", True),
         ({"phase": "stock", "line": LINE, "boot_id": "1"}, "root=x", True),
@@ -242,18 +242,18 @@ def test_a_reboot_is_pending_until_the_recorded_line_runs(machine, state, words,
     (machine.root / "proc/cmdline").write_text(f"BOOT_IMAGE=/vmlinuz {words}\n")
     (machine.root / "metrics").mkdir()
     if state:
-        machine.put(station_kernel.STATE, json.dumps(state))
-    assert station_kernel.main(["metrics"], machine) == 0
-    text = (machine.root / "metrics/station_kernel.prom").read_text()
-    assert f"\nstation_reboot_pending {int(pending)}\n" in text
-    assert text.endswith("\nstation_boot_trial_failed 0\n")
-    machine.put(station_kernel.FAILED, "{}")
-    station_kernel.metrics(machine)
-    assert "station_boot_trial_failed 1\n" in (machine.root / "metrics/station_kernel.prom").read_text()
+        machine.put(kernel_settings.STATE, json.dumps(state))
+    assert kernel_settings.main(["metrics"], machine) == 0
+    text = (machine.root / "metrics/fleet_kernel.prom").read_text()
+    assert f"\nfleet_reboot_pending {int(pending)}\n" in text
+    assert text.endswith("\nfleet_boot_trial_failed 0\n")
+    machine.put(kernel_settings.FAILED, "{}")
+    kernel_settings.metrics(machine)
+    assert "fleet_boot_trial_failed 1\n" in (machine.root / "metrics/fleet_kernel.prom").read_text()
 
 
 def test_without_the_exporters_folder_there_are_no_metrics(machine):
-    assert station_kernel.main(["metrics"], machine) == 0
+    assert kernel_settings.main(["metrics"], machine) == 0
     assert not (machine.root / "metrics").exists()
 
 
@@ -268,8 +268,8 @@ def guard(tmp_path, cmdline: str, uptime: str, confirmed: bool, marker: str = ""
     for real, played in (
         ("/proc/cmdline", "cmdline"),
         ("/proc/uptime", "uptime"),
-        ("/run/station/boot-confirmed", "confirmed"),
-        ("/var/lib/station/kernel/reached", "reached"),
+        ("/run/fleet/boot-confirmed", "confirmed"),
+        ("/var/lib/fleet/kernel/reached", "reached"),
     ):
         assert real in script
         script = script.replace(real, str(tmp_path / played))
@@ -287,13 +287,13 @@ def guard(tmp_path, cmdline: str, uptime: str, confirmed: bool, marker: str = ""
 
 
 def test_the_guard_reboots_a_trial_that_nobody_confirms(tmp_path):
-    calls, marker = guard(tmp_path, "quiet station.trial=12ab panic=30", "30.1 2", confirmed=False)
+    calls, marker = guard(tmp_path, "quiet fleet.trial=12ab panic=30", "30.1 2", confirmed=False)
     assert calls.splitlines()[-3:] == ["--no-block reboot", "--force reboot", "--force --force reboot"]
     assert marker == "12ab\n"
 
 
 def test_the_guard_lets_a_confirmed_trial_and_any_other_boot_run(tmp_path):
-    assert "reboot" not in guard(tmp_path, "quiet station.trial=12ab", "99999.0 2", confirmed=True)[0]
+    assert "reboot" not in guard(tmp_path, "quiet fleet.trial=12ab", "99999.0 2", confirmed=True)[0]
     (tmp_path / "second").mkdir()
     assert guard(tmp_path / "second", "quiet", "99999.0 2", confirmed=False, marker="old") == ("", "old")
 
@@ -302,11 +302,11 @@ def test_what_the_guard_and_the_module_agree_on():
     """Words and paths that stand in two languages."""
     script = (ROLE / "files/boot-guard.sh").read_text()
     host = (PROJECT / "roles/kernel/module_utils/kernel_boot_host.py").read_text()
-    for name in ("/run/station/boot-confirmed", "/var/lib/station/kernel/reached"):
+    for name in ("/run/fleet/boot-confirmed", "/var/lib/fleet/kernel/reached"):
         assert name in script
         assert name in host
-    unit = (ROLE / "templates/station-boot-guard.service.j2").read_text()
-    mark = "station.trial"
+    unit = (ROLE / "templates/fleet-boot-guard.service.j2").read_text()
+    mark = "fleet.trial"
     assert f'MARK = "{mark}"' in (PROJECT / "roles/kernel/module_utils/kernel_boot_plan.py").read_text()
     assert f"{mark}=*" in script
     assert f"ConditionKernelCommandLine={mark}\n" in unit
@@ -327,8 +327,8 @@ def test_the_role_compares_the_running_kernel_and_refuses_to_change_it_in_market
     tasks = {task["name"]: task for task in yaml.safe_load((ROLE / "tasks/configure.yml").read_text())}
     compare = tasks["Compare with the running kernel, and set what differs"]
     render = NativeEnvironment().from_string(compare["ansible.builtin.command"]["cmd"]).render
-    assert render(__kernel_dry=True).endswith("station-kernel check")
-    assert render(__kernel_dry=False).endswith("station-kernel apply")
+    assert render(__kernel_dry=True).endswith("kernel-settings check")
+    assert render(__kernel_dry=False).endswith("kernel-settings apply")
     assert compare["check_mode"] is False
     run = {task["name"]: task for task in yaml.safe_load((ROLE / "tasks/run.yml").read_text())}
     assert f"{compare['register']} is changed" in run["Refuse a change in market hours"]["vars"]["__kernel_changes"]

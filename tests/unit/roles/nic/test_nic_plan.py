@@ -71,7 +71,7 @@ def test_a_port_gets_the_settings_of_its_use_and_a_link_file_that_keeps_its_name
     assert plan["ports"] == [lan, lab]
     assert plan["report"][1] == "lab: enp2s0f0 i40e firmware 9.20 0x8000d8c5 0.0.0"
     link = plan["links"][1]
-    assert link["path"] == "/etc/systemd/network/05-station-lab-0000-02-00-0.link"
+    assert link["path"] == "/etc/systemd/network/05-fleet-lab-0000-02-00-0.link"
     assert [line for line in link["content"].splitlines() if line and line[0] != "#"] == [
         "[Match]",
         "Path=pci-0000:02:00.0",

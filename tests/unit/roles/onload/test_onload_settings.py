@@ -23,7 +23,7 @@ SETTINGS = {
     "distribution": "Ubuntu",
     "version": "24.04",
     "onload_adapters": ["1924:*"],
-    "onload_services": {"station-execution.service": "latency"},
+    "onload_services": {"station@execution.service": "latency"},
     "onload_profiles": {},
 }
 HOST = {
@@ -114,13 +114,13 @@ def test_several_problems_are_all_named():
     [
         ({"onload_services": {"x.service": "fast"}}, "onload_services.x.service is 'fast'"),
         ({"onload_services": {"execution": "latency"}}, "onload_services names 'execution': the full name"),
-        ({"onload_profiles": {"latency": {}}}, "onload_profiles.latency: an own profile is named station-"),
-        ({"onload_profiles": {"station-x": {"based_on": "fast"}}}, "onload_profiles.station-x.based_on is 'fast'"),
+        ({"onload_profiles": {"latency": {}}}, "onload_profiles.latency: an own profile is named fleet-"),
+        ({"onload_profiles": {"fleet-x": {"based_on": "fast"}}}, "onload_profiles.fleet-x.based_on is 'fast'"),
         (
-            {"onload_profiles": {"station-x": {"settings": {"LD_PRELOAD": "x"}}}},
+            {"onload_profiles": {"fleet-x": {"settings": {"LD_PRELOAD": "x"}}}},
             "LD_PRELOAD=x is not a setting of Onload",
         ),
-        ({"onload_profiles": {"station-x": {"settings": {"EF_NAME": "a; reboot"}}}}, "EF_NAME=a; reboot is not"),
+        ({"onload_profiles": {"fleet-x": {"settings": {"EF_NAME": "a; reboot"}}}}, "EF_NAME=a; reboot is not"),
     ],
 )
 def test_a_profile_or_unit_that_cannot_work_is_refused_in_one_line(settings, message):
@@ -197,9 +197,9 @@ def test_own_settings_stand_before_the_profile_they_refine(settings):
 
 
 def test_each_unit_gets_a_drop_in_and_each_own_profile_a_file():
-    files = onload_files({"b.service": "station-x", "a.service": "latency"}, {"station-x": {}}, "[Service]\n")
+    files = onload_files({"b.service": "fleet-x", "a.service": "latency"}, {"fleet-x": {}}, "[Service]\n")
     assert [file["path"] for file in files] == [
-        "/usr/libexec/onload/profiles/station-x.opf",
+        "/usr/libexec/onload/profiles/fleet-x.opf",
         "/etc/systemd/system/a.service.d/10-onload.conf",
         "/etc/systemd/system/b.service.d/10-onload.conf",
     ]

@@ -103,12 +103,12 @@ def test_the_files_read_later_are_those_that_sort_behind_ours_and_hidden_ones_do
     for folder in (etc, lib):
         folder.mkdir()
     for path, text in {
-        etc / "99-sysctl.conf": "a", etc / "99-zz-station.conf": "b", etc / "zz.conf": "etc", lib / "zz.conf": "lib",
+        etc / "99-sysctl.conf": "a", etc / "99-zz-fleet.conf": "b", etc / "zz.conf": "etc", lib / "zz.conf": "lib",
         lib / "10-first.conf": "c", tmp_path / "sysctl.conf": "last",
     }.items():  # fmt: skip
         path.write_text(text)
     (etc / "zzz.conf").symlink_to(os.devnull)
-    own, last = etc / "99-zz-station.conf", tmp_path / "sysctl.conf"
+    own, last = etc / "99-zz-fleet.conf", tmp_path / "sysctl.conf"
     later = sa.files_read_later(own, [str(etc), str(lib)], str(last))
     assert [text for _, text in later] == ["etc", "last"]
 

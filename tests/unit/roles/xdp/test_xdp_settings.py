@@ -11,7 +11,7 @@ SETTINGS = {
     "distribution": "Debian",
     "version": "13.1",
     "xdp_user": "execution",
-    "xdp_services": ["station-execution.service"],
+    "xdp_services": ["station@execution.service"],
     "xdp_io_uring_group": "io-uring",
     "xdp_io_uring_gid": 815,
 }

@@ -167,6 +167,6 @@ def test_the_claims_of_the_project_s_own_roles_are_seen():
         ("base", "file", "/etc/hostname"),
         ("base", "unit", "apt-daily.timer"),
         ("questdb", "user", "questdb"),
-        ("sysctl", "file", "/etc/sysctl.d/99-zz-station.conf"),
+        ("sysctl", "file", "/etc/sysctl.d/99-zz-fleet.conf"),
         ("alertmanager", "purge", "/etc/credstore/alertmanager.*"),
     } <= claims

@@ -21,11 +21,11 @@ from station.journal.checkpoint import Signer
 
 HALT = f"{STATE}/halt"
 # Folders beside those of the services.
-RESERVED = {"halt": "the kill switch", "units": "what the plays record about units"}
+RESERVED = {"halt": "the kill switch"}
 SHORTEST_SECRET = 32
-# Where a credential is from, if not from agents_credentials.
+# Where a credential is from, if not from services_credentials.
 ORIGINS = {
-    "journal-key": f"set agents_journal_secret, {SHORTEST_SECRET} characters or more",
+    "journal-key": f"set services_journal_secret, {SHORTEST_SECRET} characters or more",
     "questdb-http": "put the host into the group questdb, whose role brings it",
 }
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -35,14 +35,14 @@ ANCHOR_SOCKET = "/run/station-anchor.sock"
 # What is read starts before who reads it, and stops after it: so a stop of all drains.
 BACKENDS = ("redis-server@bus.service", "questdb.service")
 ORDER = (RecorderService, AgentService, FeedService)
-HEAD = "# Written by Ansible from agents_services; changes are lost.\n"
+HEAD = "# Written by Ansible from services_instances; changes are lost.\n"
 
 
 def services_problems(services: Sequence[Any], credentials: Sequence[str], online: str) -> list[str]:
     """Say what is wrong with the services of a host, one line each.
 
     Args:
-        services: `agents_services`.
+        services: `services_instances`.
         credentials: names of the credentials that the host will have.
         online: CPU list of the host, as /sys/devices/system/cpu/online has it.
     """
@@ -54,7 +54,7 @@ def services_problems(services: Sequence[Any], credentials: Sequence[str], onlin
 
 
 def _host_problems(service: AnyService, credentials: set[str], online: frozenset[int]) -> Iterator[str]:
-    place = f"agents_services: {service.name}"
+    place = f"services_instances: {service.name}"
     own = f"{STATE}/{service.name}"
     if service.name in RESERVED:
         yield f"{place}: {own} belongs to {RESERVED[service.name]}; give the service another name"
@@ -67,7 +67,7 @@ def _host_problems(service: AnyService, credentials: set[str], online: frozenset
     for name in _credentials(service):
         if name not in credentials:
             known = ", ".join(sorted(credentials)) or "none"
-            right = ORIGINS.get(name, "add it to agents_credentials")
+            right = ORIGINS.get(name, "add it to services_credentials")
             yield f'{place}: no credential "{name}", there is {known}; {right}'
     for key, host in _far_hosts(service):
         if not _is_ipv4(host):
@@ -82,7 +82,7 @@ def services_units(services: Sequence[Any]) -> list[dict[str, Any]]:
     """Return what each service's unit and file are made of, in the order in which they start.
 
     Args:
-        services: `agents_services`.
+        services: `services_instances`.
 
     Raises:
         AnsibleFilterError: something is wrong with them; the message is the first thing.
@@ -141,7 +141,7 @@ def journal_keys(services: Sequence[Any], secret: str, name: str) -> list[str]:
     """Return the public keys of a journal, the present one and those before; none without a secret.
 
     Args:
-        services: `agents_services`.
+        services: `services_instances`.
         secret: random text; one that is too short is none.
         name: of the journal.
     """
@@ -192,7 +192,7 @@ def _signer(secret: str, name: str) -> Signer:
     if len(secret) < SHORTEST_SECRET:
         # Without the secret in it.
         raise AnsibleFilterError(
-            f"agents_journal_secret: shorter than {SHORTEST_SECRET} characters; set it in secrets.yml of the inventory"
+            f"services_journal_secret: shorter than {SHORTEST_SECRET} characters; set it in the inventory's secrets.yml"
         )
     return Signer(name, hashlib.sha256(f"station journal key\0{secret}".encode()).digest())
 

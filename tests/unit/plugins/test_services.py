@@ -14,7 +14,7 @@ from station import config
 from station.journal.checkpoint import Signer
 
 from fleet.paths import PROJECT
-from plugins.filter.station_services import (
+from plugins.filter.services import (
     FilterModule,
     journal_anchors,
     journal_key,
@@ -27,7 +27,7 @@ from plugins.filter.station_services import (
     services_units,
 )
 
-SERVICES = yaml.safe_load((PROJECT / "group_vars/agents.yml").read_text())["agents_services"]
+SERVICES = yaml.safe_load((PROJECT / "group_vars/lab.yml").read_text())["services_instances"]
 CREDENTIALS = ["redis-agents", "redis-journal", "questdb-http", "journal-key"]
 SECRET = "0123456789abcdef0123456789abcdef"
 HOSTS = {
@@ -61,12 +61,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(services: list[dict[str,
 @pytest.mark.parametrize(
     ("number", "change", "words"),
     [
-        (1, {"metrics_port": 9301}, "metrics_port: 9301 is taken by agents_services[0]"),
+        (1, {"metrics_port": 9301}, "metrics_port: 9301 is taken by services_instances[0]"),
         (2, {"reads": ["md:replya"]}, 'no service writes md:replya; did you mean "md:replay"?'),
         (2, {"cpus": "2-5"}, "momentum: cpus: this host has no CPU 4,5, it has 0-3; choose among these"),
         (2, {"redis": {"password_file": "redis-agent"}}, 'momentum: no credential "redis-agent", there is '),
         (0, {"name": "halt"}, "halt: /var/lib/station/halt belongs to the kill switch; give the service another name"),
-        (0, {"name": "units"}, "units: /var/lib/station/units belongs to what the plays record about units"),
         (0, {"name": "recorder"}, "recorder: folder: its unit may write /var/lib/station/recorder alone"),
         (0, {"state_folder": "/srv"}, "journal: state_folder: its unit may write /var/lib/station/journal alone"),
         (2, {"halt_folder": "/srv"}, "momentum: halt_folder: the kill switch of this host is /var/lib/station/halt"),
@@ -82,11 +81,11 @@ def test_what_cannot_run_on_the_host_is_one_line(
 def test_a_secret_that_is_missing_is_named_with_where_it_is_from(services: list[dict[str, Any]]) -> None:
     found = services_problems(services, [], "0-3")
     assert [line.partition("; ")[2] for line in found] == [
-        "set agents_journal_secret, 32 characters or more",
+        "set services_journal_secret, 32 characters or more",
         "put the host into the group questdb, whose role brings it",
-        "add it to agents_credentials",
-        "add it to agents_credentials",
-        "add it to agents_credentials",
+        "add it to services_credentials",
+        "add it to services_credentials",
+        "add it to services_credentials",
     ]
 
 
@@ -141,7 +140,7 @@ def test_an_address_that_is_a_name_is_refused_for_a_unit_that_opens_to_addresses
 ) -> None:
     services[0]["anchors"][1]["address"] = "aibox.example:9310"
     assert problems(services) == [
-        "agents_services: journal: anchors.1.address: aibox.example is a name, and a unit opens to"
+        "services_instances: journal: anchors.1.address: aibox.example is a name, and a unit opens to"
         " addresses alone; write its IPv4 address"
     ]
 

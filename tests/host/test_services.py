@@ -17,7 +17,7 @@ import pytest
 from testinfra.host import Host
 
 from fleet.paths import PROJECT, VENV_BIN
-from plugins.filter.station_services import journal_key, services_units
+from plugins.filter.services import journal_key, services_units
 
 PROGRAM = "/opt/station/current/venv/bin/station"
 HOUR_US = 3_600_000_000
@@ -41,7 +41,7 @@ Units = Mapping[str, Mapping[str, Any]]
 @pytest.fixture
 def units(settings: Settings) -> Units:
     """Return what the inventory says about each service, by name."""
-    return {unit["name"]: unit for unit in services_units(settings["agents_services"])}
+    return {unit["name"]: unit for unit in services_units(settings["services_instances"])}
 
 
 def shown(host: Host, unit: str, *properties: str) -> tuple[str, ...]:
@@ -135,13 +135,13 @@ def test_secrets_are_in_no_process_list_environment_file_or_journal(host: Host, 
         "files": "cat /etc/station/services/*.yml /etc/station/journal.keys /etc/systemd/system/station*.service",
     }
     seen = {place: host.check_output(command) for place, command in places.items()}
-    key = journal_key(settings["agents_journal_secret"], settings["agents_journal_name"])
-    secrets = {**settings["agents_credentials"], "secret": settings["agents_journal_secret"], "key": key}
+    key = journal_key(settings["services_journal_secret"], settings["services_journal_name"])
+    secrets = {**settings["services_credentials"], "secret": settings["services_journal_secret"], "key": key}
     assert [(place, name) for place, text in seen.items() for name in secrets if secrets[name] in text] == []
 
 
 def test_credentials_are_for_root_alone(host: Host, settings: Settings) -> None:
-    for name in [*settings["agents_credentials"], "journal-key"]:
+    for name in [*settings["services_credentials"], "journal-key"]:
         file = host.file(f"/etc/credstore/{name}")
         assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
 
@@ -179,11 +179,11 @@ def test_the_environment_is_what_the_lock_says(host: Host) -> None:
 
 def test_every_stream_is_on_the_bus(host: Host, settings: Settings) -> None:
     streams = {stream["name"] for stream in json.loads(host.check_output(f"{PROGRAM} status --json --seconds 0.2"))}
-    assert {one["stream"] for one in settings["agents_services"] if "stream" in one} <= streams
+    assert {one["stream"] for one in settings["services_instances"] if "stream" in one} <= streams
 
 
 def test_the_database_holds_exactly_the_bars_that_were_replayed(host: Host, settings: Settings) -> None:
-    wanted = replayed(settings["agents_data"]["EURUSD.csv"])
+    wanted = replayed(settings["services_data"]["EURUSD.csv"])
     which = f"FROM bars WHERE symbol = 'EURUSD' AND source = 'backtesting' AND \"interval\" = {HOUR_US}"
     count = f"SELECT count() {which}"
     wait_until("all bars are stored", lambda: rows(host, settings, count)[0][0] >= len(wanted))
@@ -203,7 +203,7 @@ def replayed(path: str) -> list[tuple[float, ...]]:
 
 
 def test_history_is_as_it_was_written_and_anchored(host: Host, settings: Settings) -> None:
-    recorder = next(one for one in settings["agents_services"] if one["kind"] == "recorder")
+    recorder = next(one for one in settings["services_instances"] if one["kind"] == "recorder")
     # The newest checkpoint reaches an anchor within some seconds.
     wait_until(
         "all anchors keep checkpoints", lambda: " 0 anchored" not in host.run(f"{PROGRAM} journal verify").stdout
@@ -271,11 +271,11 @@ def test_a_stop_of_the_target_drains_and_ends_with_the_recorder(host: Host, unit
 @pytest.fixture
 def broken(settings: Settings, tmp_path: Path) -> Path:
     """Give services of which one is right on paper and cannot run: its file of bars is not there."""
-    services = json.loads(json.dumps(settings["agents_services"], default=str))
+    services = json.loads(json.dumps(settings["services_instances"], default=str))
     replays = [one for one in services if one.get("feed", {}).get("source") == "replay"]
     replays[0]["feed"]["files"][0]["path"] = "/opt/station/data/none.csv"
     file = tmp_path / "broken.json"
-    file.write_text(json.dumps({"agents_services": services}))
+    file.write_text(json.dumps({"services_instances": services}))
     return file
 
 

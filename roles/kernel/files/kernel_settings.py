@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the running kernel that no boot argument carries: `station-kernel apply|check|restore|metrics`.
+"""Settings of the running kernel that no boot argument carries: `kernel-settings apply|check|restore|metrics`.
 
-apply writes what /etc/station/kernel.json wants and remembers what was there; check only looks and exits 1 when
+apply writes what /etc/fleet/kernel.json wants and remembers what was there; check only looks and exits 1 when
 something differs; restore writes back what was there; metrics says whether a reboot is pending or a trial has failed.
 Sources: admin-guide/pm/{cpufreq,intel_pstate}.rst, ABI/testing/sysfs-devices-power, mm/transhuge.rst,
 core-api/cpu_hotplug.rst.
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONFIG = "/etc/station/kernel.json"
-BEFORE = "/run/station/kernel-before.json"
-STATE = "/var/lib/station/kernel/state.json"
-FAILED = "/var/lib/station/kernel/failed.json"
+CONFIG = "/etc/fleet/kernel.json"
+BEFORE = "/run/fleet/kernel-before.json"
+STATE = "/var/lib/fleet/kernel/state.json"
+FAILED = "/var/lib/fleet/kernel/failed.json"
 CPU = "/sys/devices/system/cpu"
 PROC = ("sys/kernel/osrelease", "cmdline", "sys/kernel/random/boot_id")
 HUGE = "/sys/kernel/mm/transparent_hugepage"
@@ -214,7 +214,7 @@ def reboot_pending(state: Mapping[str, Any] | None, release: str, words: list[st
     if state["phase"] != "proven":
         return True
     ours = [word for word in words if not word.startswith("BOOT_IMAGE=")]
-    if len(ours) >= 2 and ours[-2].startswith("station.trial="):
+    if len(ours) >= 2 and ours[-2].startswith("fleet.trial="):
         ours = ours[:-2]
     return bool(state["line"]["release"] != release or state["line"]["words"] != ours)
 
@@ -228,15 +228,15 @@ def metrics(machine: Machine) -> Outcome:
     read = {name: machine.path(f"/proc/{name}").read_text().strip() for name in PROC}
     pending = reboot_pending(machine.json(STATE), read[PROC[0]], read[PROC[1]].split(), read[PROC[2]])
     rows = (
-        ("station_reboot_pending", "Whether the wanted kernel line waits for a reboot.", pending),
+        ("fleet_reboot_pending", "Whether the wanted kernel line waits for a reboot.", pending),
         (
-            "station_boot_trial_failed",
+            "fleet_boot_trial_failed",
             "Whether the wanted kernel line failed its trial.",
             machine.path(FAILED).exists(),
         ),
     )
     text = "".join(f"# HELP {name} {words}\n# TYPE {name} gauge\n{name} {int(value)}\n" for name, words, value in rows)
-    machine.put(f"{folder}/station_kernel.prom", text)
+    machine.put(f"{folder}/fleet_kernel.prom", text)
     return Outcome()
 
 
@@ -251,13 +251,13 @@ COMMANDS: Mapping[str, Callable[[Machine], Outcome]] = {
 def main(arguments: list[str], machine: Machine) -> int:
     """Run one command; returns 1 when something went wrong, and for check also when something differs."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        print(f"station-kernel: one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"fleet-kernel: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     outcome = COMMANDS[arguments[0]](machine)
     for line in outcome.lines:
         print(line)
     for problem in outcome.errors:
-        print(f"station-kernel: {problem}", file=sys.stderr)
+        print(f"fleet-kernel: {problem}", file=sys.stderr)
     return int(bool(outcome.errors) or outcome.differs)
 
 
