@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.check.names import known_options
-from fleet.check.values import Judge
+from fleet.check.shapes import misfits
 from fleet.hardware import cpus
 from fleet.hardware.cpus import CpuListError
 from fleet.hardware.isolation import CpuSets, Machine, divide
@@ -48,8 +47,7 @@ class Reader:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._options = known_options(fleet)
-        self._judge = Judge()
+        self._options = fleet.options
 
     def value(self, host: str, key: str, default: Any = None) -> Any:
         """Return a variable; the default when it is not set, None when it is another check's to refuse."""
@@ -58,7 +56,8 @@ class Reader:
         except UnrenderableError:
             return None
         spec = self._options.get(key, {})
-        return None if self._judge(key, spec, value) or _unknown(spec, value) else value
+        wrong = spec and value is not None and any(misfits(key, spec, value, value))
+        return None if wrong or _unknown(spec, value) else value
 
 
 def _unknown(spec: Spec, value: Any) -> bool:

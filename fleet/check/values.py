@@ -1,101 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every value has the type and the choice that its specification asks for, and can be rendered."""
+"""Every value has the shape that its specification asks for, wherever it is set, and can be rendered."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.errors import UnsupportedError
-
+from fleet.check.references import undefined
+from fleet.check.shapes import misfits, summary
 from fleet.model.model import Fleet
-from fleet.model.problems import Problem
+from fleet.model.problems import Place, Problem
 from fleet.model.project import Spec
-from fleet.model.settings import Settings, UnrenderableError
+from fleet.model.settings import Settings, UnrenderableError, is_template
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 VAULT_NAME = re.compile(r"\bvault_\w+")
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:
-    """Yield values of a wrong type, outside their choices, missing, or with references to nothing."""
+    """Yield values of a wrong shape, missing ones, and references to nothing."""
     written = {item.key for item in fleet.definitions}
-    judge = Judge()
-    for host in fleet.hosts:
+    judged: set[tuple[str, Place]] = set()
+    for host in fleet.managed:
         known = fleet.settings(host)
-        options = dict(fleet.project.inventory_options)
-        for role in fleet.roles(host):
-            options |= fleet.project.role(role).options
-        for key, spec in options.items():
+        for key, spec in _options(fleet, host, written).items():
             if key in written and key in known:
-                yield from _value(fleet, host, key, spec, judge)
+                judged.add((key, fleet.place(host, key)))
+                yield from _value(fleet, host, key, spec)
             elif spec.get("required") and key not in known:
-                right = f"set it in host_vars/{host}.yml or a group's file: {_summary(spec)}"
+                right = f"set it in host_vars/{host}.yml or a group's file: {summary(spec)}"
+                if key == "operating_system":
+                    right += "; a host that no play shall touch goes into the group unmanaged"
                 yield Problem(fleet.place(host, key), host, key, "required and not set", right)
+    yield from _where_it_is_set(fleet, judged)
 
 
-def _value(fleet: Fleet, host: str, key: str, spec: Spec, judge: Judge) -> Iterator[Problem]:
-    known = fleet.settings(host)
+def _options(fleet: Fleet, host: str, written: set[str]) -> dict[str, Spec]:
+    options = dict(fleet.project.inventory_options) | dict(fleet.own_options)
+    options |= {key: fleet.options[key] for key in written if key.startswith("ansible_") and key in fleet.options}
+    for role in fleet.roles(host):
+        options |= fleet.project.role(role).options
+    return options
+
+
+def _where_it_is_set(fleet: Fleet, judged: set[tuple[str, Place]]) -> Iterator[Problem]:
+    """Judge what is in force on no host that reads it: it will be, when a host gets the role or loses its own value."""
+    for item in fleet.definitions:
+        spec = fleet.options.get(item.key)
+        if spec is None or (item.key, item.place) in judged or is_template(item.value):
+            continue
+        for misfit in misfits(item.key, spec, item.value, item.value):
+            yield Problem(misfit.place or item.place, item.owner, misfit.path, misfit.wrong, misfit.right)
+
+
+def _value(fleet: Fleet, host: str, key: str, spec: Spec) -> Iterator[Problem]:
+    known, place = fleet.settings(host), fleet.place(host, key)
     try:
         value = known[key]
     except UnrenderableError as error:
-        text = " ".join(_texts_behind(known, key))
-        # Facts are unknown here; and an undefined vault name is the vault check's to report.
-        if "ansible_facts" not in text and not any(name not in known for name in VAULT_NAME.findall(text)):
-            wrong = str(error.args[0]).partition(": ")[2].splitlines()[0].rstrip(".")
-            right = "mend the expression or define what it names"
-            yield Problem(fleet.place(host, key), host, key, f"cannot be rendered: {wrong}", right)
+        yield from _unrenderable(known, key, place, host, error)
         return
-    if value is None and spec.get("default") is not None:
-        yield Problem(fleet.place(host, key), host, key, "is empty", f"write a {_summary(spec)}")
+    for misfit in misfits(key, spec, value, known.raw(key)):
+        yield Problem(misfit.place or place, host, misfit.path, misfit.wrong, misfit.right)
+
+
+def _unrenderable(known: Settings, key: str, place: Place, host: str, error: UnrenderableError) -> Iterator[Problem]:
+    behind = list(_texts_behind(known, key))
+    # An undefined name of the vault is the vault check's to report.
+    if any(name not in known for name in VAULT_NAME.findall(" ".join(behind))):
         return
-    for wrong in judge(key, spec, value):
-        yield Problem(fleet.place(host, key), host, key, wrong, f"it is a {_summary(spec)}")
-
-
-class Judge:
-    """Ansible's own validation of one value; equal questions are asked once, hosts share most of their values."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[str, ...]] = {}
-
-    def __call__(self, key: str, spec: Spec, value: Any) -> tuple[str, ...]:
-        """Return what is wrong with the value of a variable."""
-        value = plain(value)
-        question = (key, repr(value))
-        if question not in self._known:
-            errors = ArgumentSpecValidator({key: spec}).validate({key: value}).errors
-            # The names check reports unknown nested keys, with their line.
-            self._known[question] = tuple(
-                _message(error) for error in errors if not isinstance(error, UnsupportedError)
-            )
-        return self._known[question]
-
-
-def plain(value: Any) -> Any:
-    """Return a value without what Ansible remembers of its origin, which is slow to copy."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return next(
-        (kind(value) for kind in (str, int, float) if isinstance(value, kind) and not isinstance(value, bool)), value
-    )
-
-
-def _message(error: Exception) -> str:
-    message = re.sub(r"<class '(\w+)'>", r"\1", str(error).splitlines()[0])
-    return message.replace("and we were unable to convert to", "and cannot become").rstrip(".")
-
-
-def _summary(spec: Spec) -> str:
-    description = spec.get("description", "")
-    words = description if isinstance(description, str) else " ".join(description)
-    first = words.strip().split(". ")[0].rstrip(".")
-    choices = f", one of {', '.join(map(str, spec['choices']))}" if spec.get("choices") else ""
-    return f"{spec.get('type', 'str')}{choices}" + (f" ({first})" if first else "")
+    wrong = str(error.args[0]).partition(": ")[2].splitlines()[0].rstrip(".")
+    if "ansible_facts" in " ".join(behind):  # facts are unknown here, everything beside them is not
+        names = sorted({name for text in texts(known.raw(key)) for name in undefined(text, known)})
+        if not names:
+            return
+        wrong = f"{', '.join(map(repr, names))} is undefined"
+    right = "mend the expression or define what it names; what only a run gives (-e) needs default()"
+    yield Problem(place, host, key, f"cannot be rendered: {wrong}", right)
 
 
 def _texts_behind(known: Settings, key: str) -> Iterator[str]:

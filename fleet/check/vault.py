@@ -44,7 +44,7 @@ def _values(fleet: Fleet, file: Path) -> Iterator[Problem]:
         if item.key.startswith("vault_") and item.place.file.resolve() not in homes:
             right = f"move it to {file.parent.name}/secrets.yml and encrypt that with ansible-vault"
             yield Problem(item.place, item.owner, item.key, "a secret outside the vault", right)
-        if _ciphertext(item.value):
+        if is_ciphertext(item.value):
             right = "encrypt the whole file with ansible-vault, or mark the value with !vault"
             yield Problem(item.place, item.owner, item.key, "still is ciphertext", right)
 
@@ -76,9 +76,10 @@ def _used(fleet: Fleet, host: str) -> dict[str, tuple[Place, str]]:
     return found
 
 
-def _ciphertext(value: Any) -> bool:
+def is_ciphertext(value: Any) -> bool:
+    """Tell whether a value is, or holds, text that ansible-vault wrote and that nobody marked."""
     if isinstance(value, str):
         return value.lstrip().startswith(VAULT_HEADER)
     if isinstance(value, Mapping):
-        return any(_ciphertext(entry) for entry in value.values())
-    return isinstance(value, (list, tuple)) and any(_ciphertext(entry) for entry in value)
+        return any(is_ciphertext(entry) for entry in value.values())
+    return isinstance(value, (list, tuple)) and any(is_ciphertext(entry) for entry in value)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import terminal
+from fleet.errors import UserError
 from fleet.latency import page
 from fleet.latency.comparison import Comparison, Status, Verdict, compare, judge
 from fleet.latency.result import Result, dump, from_raw, load
@@ -83,11 +84,10 @@ def chosen(inventory: Path, limit: str, peer: str) -> list[str]:
     """Return the hosts to measure.
 
     Raises:
+        UserError: there is no inventory of that name, or none that can be read.
         ValueError: the inventory does not have what was asked for, or it cannot be measured.
     """
-    fleet = Fleet.load(inventory, PROJECT)
-    if not fleet.hosts:
-        raise ValueError(f"{inventory} has no hosts")
+    fleet = Fleet.of(inventory, PROJECT)
     found = hosts_matching(limit, fleet.members)
     if not found:
         raise ValueError(f"{limit} is no host or group of {inventory}")
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--seconds: {SHORTEST} to {LONGEST}")
     try:
         hosts = chosen(options.inventory, options.limit, options.peer)
-    except ValueError as error:
+    except (UserError, ValueError) as error:
         parser.error(str(error))
     run = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     minutes = (6 + bool(options.peer)) * options.seconds / 60 * 1.2 + 1

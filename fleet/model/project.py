@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ansible.inventory.manager import split_host_pattern
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
+
+from fleet.model.warnings import heard
 
 Spec = Mapping[str, Any]
 
@@ -29,6 +30,11 @@ class Play:
         """Return the groups and hosts that the pattern asks for; those it excludes do not count."""
         return frozenset(term.lstrip("&") for term in split_host_pattern(self.pattern) if not term.startswith("!"))
 
+    @property
+    def widest(self) -> str:
+        """Return the pattern without what it excludes."""
+        return ",".join(term for term in split_host_pattern(self.pattern) if not term.startswith("!"))
+
 
 @dataclass(frozen=True)
 class Role:
@@ -40,30 +46,22 @@ class Role:
 
 
 def hosts_matching(pattern: str, groups: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Return the hosts of a play's `hosts:` pattern.
+    """Return the hosts of a play's `hosts:` pattern, as Ansible chooses them.
 
     Args:
-        pattern: names and wildcards, joined by `:` or `,`; `!` excludes, `&` intersects.
+        pattern: names and wildcards, joined by `:` or `,`; `!` excludes, `&` intersects, `~` begins a
+            regular expression.
         groups: group name -> its hosts, `all` among them (Ansible's variable of that name).
     """
-
-    def named(term: str) -> set[str]:
-        if term.startswith("~") or "[" in term:
-            raise ValueError(f"hosts: {pattern}: regular expressions and ranges are not used here; name a group")
-        hosts = {host for host in groups.get("all", ()) if fnmatch.fnmatchcase(host, term)}
-        for group, members in groups.items():
-            if fnmatch.fnmatchcase(group, term):
-                hosts.update(members)
-        return hosts
-
-    terms = split_host_pattern(pattern)
-    chosen = set().union(*(named(term) for term in terms if term[0] not in "!&"))
-    for term in terms:
-        if term.startswith("&"):
-            chosen &= named(term[1:])
-        elif term.startswith("!"):
-            chosen -= named(term[1:])
-    return frozenset(chosen)
+    manager = InventoryManager(DataLoader(), parse=False)
+    for group, hosts in groups.items():
+        name = manager.add_group(str(group))
+        for host in hosts:
+            manager.add_host(str(host), name)
+    manager.reconcile_inventory()
+    with heard():  # an inventory need not have every group of the site
+        chosen = {str(host.name) for host in manager.get_hosts(str(pattern))}
+    return frozenset(chosen & set(manager.hosts))  # without the localhost that Ansible makes up
 
 
 class Project:
@@ -80,6 +78,31 @@ class Project:
         return tuple(self._plays(self.folder / "playbooks" / "site.yml"))
 
     @cached_property
+    def every_play(self) -> tuple[Play, ...]:
+        """Return the plays of all playbooks of the folder, a user's own ones among them."""
+        files = sorted((self.folder / "playbooks").glob("*.y*ml"))
+        plays = dict.fromkeys(play for file in files for play in self._plays(file))
+        return tuple(play for play in plays if play.pattern and "{{" not in play.pattern)
+
+    @cached_property
+    def groups_of_plays(self) -> frozenset[str]:
+        """Return the groups and hosts that any playbook asks for."""
+        return frozenset().union(*(play.groups for play in self.every_play))
+
+    @cached_property
+    def groups_of_roles(self) -> frozenset[str]:
+        """Return the groups and hosts that the site gives a role."""
+        return frozenset().union(*(play.groups for play in self.plays if play.roles)) - {"all"}
+
+    @cached_property
+    def roles_by_pattern(self) -> Mapping[str, frozenset[str]]:
+        """Return pattern without exclusions -> the roles that any playbook gives its hosts."""
+        found: dict[str, frozenset[str]] = {}
+        for play in self.every_play:
+            found[play.widest] = found.get(play.widest, frozenset()) | frozenset(play.roles)
+        return found
+
+    @cached_property
     def role_names(self) -> tuple[str, ...]:
         """Return the names of all roles that the project has."""
         return tuple(sorted(folder.name for folder in (self.folder / "roles").glob("*") if folder.is_dir()))
@@ -93,7 +116,7 @@ class Project:
     @cached_property
     def inventory_options(self) -> Spec:
         """Return the options of inventory/argument_specs.yml: what an inventory may say beside role variables."""
-        return self._options(self.folder / "inventory" / "argument_specs.yml")
+        return self.options_of(self.folder / "inventory" / "argument_specs.yml")
 
     def roles_by_host(self, groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Return host -> roles in the order in which the site applies them; hosts without roles are left out.
@@ -117,28 +140,39 @@ class Project:
         return {host: tuple(layers) for host, layers in found.items()}
 
     def _plays(self, playbook: Path) -> Iterator[Play]:
-        for entry in self._loader.load_from_file(str(playbook)) or ():
-            imported = entry.get("ansible.builtin.import_playbook")
-            if imported:
-                # A dangling import is ansible-lint's to report.
-                if (playbook.parent / imported).exists():
-                    yield from self._plays(playbook.parent / imported)
+        # What is no play at all is ansible-lint's to report, and a dangling import too.
+        entries = self._loader.load_from_file(str(playbook))
+        for entry in entries if isinstance(entries, list) else ():
+            if not isinstance(entry, Mapping):
                 continue
-            hosts = entry["hosts"]
-            pattern = hosts if isinstance(hosts, str) else ":".join(hosts)
+            imported = next((entry[word] for word in _IMPORTS if word in entry), None)
+            if imported is not None:
+                if (playbook.parent / str(imported)).is_file():
+                    yield from self._plays(playbook.parent / str(imported))
+                continue
+            hosts = entry.get("hosts") or ()
+            pattern = hosts if isinstance(hosts, str) else ",".join(str(host) for host in hosts)
             layer = str(entry.get("name", pattern)).partition(":")[0].strip().lower()
-            yield Play(layer, pattern, tuple(_role_name(role) for role in entry.get("roles", ())))
+            yield Play(layer, pattern, tuple(_role_name(role) for role in entry.get("roles") or ()))
 
     def _read_role(self, folder: Path) -> Role:
         defaults = folder / "defaults" / "main.yml"
         values = self._loader.load_from_file(str(defaults), trusted_as_template=True) if defaults.exists() else None
-        return Role(folder.name, self._options(folder / "meta" / "argument_specs.yml"), values or {})
+        values = values if isinstance(values, Mapping) else {}
+        options = self.options_of(folder / "meta" / "argument_specs.yml")
+        # A role that specifies nothing can be told whatever it has a default for.
+        return Role(folder.name, options or {str(name): {"type": "raw"} for name in values}, values)
 
-    def _options(self, file: Path) -> Spec:
-        if not file.exists():
-            return {}
-        content = self._loader.load_from_file(str(file)) or {}
-        return content.get("argument_specs", {}).get("main", {}).get("options") or {}
+    def options_of(self, file: Path) -> Spec:
+        """Return the options of an argument specification; none when there is no such file."""
+        content: Any = self._loader.load_from_file(str(file)) if file.exists() else None
+        for key in ("argument_specs", "main", "options"):
+            content = content.get(key) if isinstance(content, Mapping) else None
+        options = content if isinstance(content, Mapping) else {}
+        return {str(name): spec if isinstance(spec, Mapping) else {} for name, spec in options.items()}
+
+
+_IMPORTS = ("ansible.builtin.import_playbook", "ansible.legacy.import_playbook", "import_playbook")
 
 
 def _role_name(entry: str | Mapping[str, Any]) -> str:

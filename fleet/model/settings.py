@@ -68,11 +68,16 @@ class Settings(Mapping[str, Any]):
         return next((place_of(name) for name in self._raw if name == key), None)
 
 
+def is_template(value: Any) -> bool:
+    """Tell whether a value, as it is written, is the text of a template."""
+    return isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#"))
+
+
 def _needs_rendering(value: Any) -> bool:
     if isinstance(value, HostVars):
         return False  # renders what is asked of it
     if isinstance(value, str):
-        return any(mark in value for mark in ("{{", "{%", "{#"))
+        return is_template(value)
     if isinstance(value, Mapping):
         return any(_needs_rendering(entry) for entry in value.values())
     if isinstance(value, (list, tuple)):

@@ -22,6 +22,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fleet import terminal
+from fleet.errors import UserError
+from fleet.model.named import PASSWORD_FILE, usable
 from fleet.paths import BUILD, PROJECT, VENV_BIN
 from fleet.run import mitogen
 from fleet.run.progress import Cell, Progress
@@ -85,6 +87,16 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
     return Outcome(status, progress, log, time.monotonic() - began)
 
 
+def passwords(inventory: Path) -> list[str]:
+    """Return the words by which Ansible gets the password that lies beside an inventory.
+
+    Args:
+        inventory: inventory folder.
+    """
+    file = inventory / PASSWORD_FILE
+    return ["--vault-id", f"{inventory.resolve().name}@{file.resolve()}"] if file.exists() else []
+
+
 def report(outcome: Outcome, extra: dict[str, dict[str, str]] | None = None) -> None:
     """Print the table of a finished run, what went wrong in it, and where Ansible's own words are."""
     console = terminal.console()
@@ -112,8 +124,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="Ansible's output live")
     parser.add_argument("--expect-no-change", action="store_true", help="fail when any host reports a change")
     options, extra = parser.parse_known_args(arguments)
+    try:
+        extra = [*passwords(usable(options.inventory)), *extra]
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     outcome = run_playbook(options.playbook, options.inventory.resolve(), extra, options.verbose)
     report(outcome)
+    if outcome.status == 0 and not outcome.progress.hosts:
+        # Ansible is content with plays of no host, and the check of the inventory is one of them.
+        print(
+            f"{options.inventory}: no play has a host of this inventory; `make check-inventory` says why",
+            file=sys.stderr,
+        )
+        return 1
     changes = [host for host, counts in outcome.progress.totals.items() if counts["changed"]]
     if options.expect_no_change and changes:
         print(f"not as declared: {', '.join(changes)} (see the log)", file=sys.stderr)

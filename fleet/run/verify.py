@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 
 from fleet import terminal
+from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import BUILD, PROJECT
 
@@ -123,6 +124,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", default="")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args(arguments)
+    try:
+        Fleet.of(options.inventory, PROJECT)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     began = time.monotonic()
     print(f"checking the hosts of {options.inventory} ...", flush=True)
     checks = run(options.inventory, options.limit, options.verbose)

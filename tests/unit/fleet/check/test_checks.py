@@ -67,7 +67,7 @@ def test_a_wrong_type_is_refused(sandbox, refused):
 
 def test_a_wrong_type_inside_the_hardware_is_refused(sandbox, refused):
     sandbox.replace(BETA, "vram_gib: 8", "vram_gib: lots")
-    refused("host_vars/beta.yml:2: beta: hardware: ", "vram_gib", "int")
+    refused("host_vars/beta.yml:5: beta: hardware.gpus[0].vram_gib: ", "cannot become int")
 
 
 def test_a_value_outside_its_choices_is_refused(sandbox, refused):
@@ -185,7 +185,9 @@ def test_a_group_that_a_play_uses_by_now_may_not_stay_in_the_ledger(sandbox, ref
     refused("group_vars/all.yml:5: all: fleet_groups_without_play.database: a play uses", "remove the entry")
 
 
-@pytest.mark.parametrize(("first", "second"), [("10.0.0.2", "10.0.0.2"), ("fd00::2", "fd00:0::2"), ("B.lan", "b.lan.")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("10.0.0.2", "10.0.0.2"), ("fd00::2", "fd00:0::2"), ("10.0.0.2", "::ffff:10.0.0.2")]
+)
 def test_duplicate_addresses_are_refused(sandbox, refused, first, second):
     sandbox.replace(HOSTS, "{ansible_host: 10.0.0.2}", f'{{ansible_host: "{first}"}}')
     sandbox.replace(HOSTS, "{ansible_host: 10.0.0.3}", f'{{ansible_host: "{second}"}}')
@@ -212,4 +214,5 @@ def test_a_hosts_file_with_invalid_yaml_is_refused(sandbox):
 
 def test_a_hosts_file_that_is_no_inventory_is_refused(sandbox):
     sandbox.write(HOSTS, "all:\n  hosts: [alpha]\n")
-    assert any(line.startswith("hosts.yml:1: -: hosts.yml: is no inventory") for line in sandbox.lines())
+    (line,) = sandbox.lines()
+    assert line.startswith("hosts.yml:2: group all: hosts: a list stands where a mapping is due")

@@ -72,7 +72,7 @@ def test_a_wish_that_the_host_can_fulfil_passes(tuned):
         (
             ("housekeeping_cores: 2", "housekeeping_cores: true"),
             "host_vars/alpha.yml:11: alpha: cpu_isolation.housekeeping_cores: ",
-            "True is no number of cores",
+            "YAML reads it as yes or no, True",
         ),
         (
             ("threads_per_core: 2", "siblings: adjacent"),
@@ -93,8 +93,11 @@ def test_a_wish_that_the_host_cannot_fulfil_is_refused_at_its_line(tuned, refuse
             ("housekeeping_cores", "housekeping_cores"),
             "host_vars/alpha.yml:11: alpha: cpu_isolation.housekeping_cores: ",
         ),
-        (("housekeeping_cores: 2", "class: fast"), "host_vars/alpha.yml:10: alpha: cpu_isolation: "),
-        (("housekeeping_cores: 2", "housekeeping_cores: two"), "host_vars/alpha.yml:10: alpha: cpu_isolation: "),
+        (("housekeeping_cores: 2", "class: fast"), "host_vars/alpha.yml:11: alpha: cpu_isolation.class: "),
+        (
+            ("housekeeping_cores: 2", "housekeeping_cores: two"),
+            "host_vars/alpha.yml:11: alpha: cpu_isolation.housekeeping_cores: ",
+        ),
         (('efficiency_cpus: "8-11"', 'efficiency_cpus: "8..11"'), "host_vars/alpha.yml:8: alpha: hardware.cpu."),
     ],
 )
@@ -166,7 +169,7 @@ def test_huge_pages_that_the_host_does_not_have_are_refused(tuned, refused, entr
 
 def test_huge_pages_of_a_wrong_size_are_refused_once(tuned, refused):
     tuned.add(DATABASE, "kernel_hugepages:\n  - {size: 4M, count: 1}\n")
-    refused("group_vars/database.yml:3: alpha: kernel_hugepages: ", "4M")
+    refused("group_vars/database.yml:4: alpha: kernel_hugepages[0].size: ", "4M")
 
 
 def test_a_realtime_kernel_takes_no_preempt(tuned, refused):

@@ -133,7 +133,7 @@ def test_the_baseline_of_another_host_judges_nothing(measured, capsys):
         (["--limit", "ms01", "--peer", "ms01"], "its own peer"),
         (["--limit", "mac"], "the tools need Linux"),
         (["--limit", "ms01", "--peer", "mac"], "the tools need Linux"),
-        (["--limit", "~ms.*"], "regular expressions"),
+        (["--limit", "~nobody.*"], "is no host or group"),
         ([], "--limit"),
     ],
 )

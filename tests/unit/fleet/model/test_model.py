@@ -58,17 +58,25 @@ def test_the_place_of_a_variable_is_the_file_that_wins(sandbox):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["all", "alpha", "database", "all:!macs", "gpu:database", "all:&gpu", "gpu,macs:!gamma", "*a:!b*", "d*"]
+    "pattern",
+    [
+        "all",
+        "alpha",
+        "database",
+        "all:!macs",
+        "gpu:database",
+        "all:&gpu",
+        "gpu,macs:!gamma",
+        "*a:!b*",
+        "d*",
+        "~[ag].*",
+        "all[1]",
+        "all[0:1]",
+    ],
 )
 def test_patterns_choose_the_hosts_that_ansible_chooses(sandbox, pattern):
     known = InventoryManager(DataLoader(), sources=[str(sandbox.inventory / "hosts.yml")])
     assert hosts_matching(pattern, sandbox.fleet().members) == {host.name for host in known.get_hosts(pattern)}
-
-
-@pytest.mark.parametrize("pattern", ["~web.*", "database[0]"])
-def test_a_pattern_that_cannot_be_read_without_ansible_is_refused(pattern):
-    with pytest.raises(ValueError, match="name a group"):
-        hosts_matching(pattern, {"all": ["alpha"]})
 
 
 def test_a_fleet_of_twenty_hosts_passes_and_a_fault_in_the_last_is_found(sandbox):
@@ -79,7 +87,7 @@ def test_a_fleet_of_twenty_hosts_passes_and_a_fault_in_the_last_is_found(sandbox
     sandbox.write("inventory/main/hosts.yml", yaml.safe_dump(content))
     for name in ("alpha", "gamma"):
         (sandbox.inventory / "host_vars" / f"{name}.yml").unlink()
-    beta = (sandbox.inventory / "host_vars" / "beta.yml").rename(sandbox.inventory / "template").read_text()
+    beta = (sandbox.inventory / "host_vars" / "beta.yml").rename(sandbox.root / "template").read_text()
     for name in names:
         sandbox.write(f"inventory/main/host_vars/{name}.yml", beta)
     assert sandbox.lines() == []
