@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.check.shapes import misfits
+from fleet.check.sound import Reader
 from fleet.hardware import cpus
 from fleet.hardware.cpus import CpuListError
 from fleet.hardware.isolation import CpuSets, Machine, divide
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
-from fleet.model.project import Spec
 from fleet.model.reading import place_of
 from fleet.model.settings import UnrenderableError
 from roles.kernel.module_utils.kernel_line import GENERIC, POLICY, Options
@@ -29,8 +28,8 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts:
         hardware = reader.value(host, "hardware", {})
         wish = reader.value(host, WISH, {})
-        cpu = hardware.get("cpu") if isinstance(hardware, Mapping) else None
-        if not isinstance(cpu, Mapping) or not isinstance(wish, Mapping):
+        cpu = reader.cpu(host)
+        if cpu is None or not isinstance(hardware, Mapping) or not isinstance(wish, Mapping):
             continue
         try:
             Machine.of(cpu)
@@ -40,31 +39,6 @@ def check(fleet: Fleet) -> Iterator[Problem]:
         yield from _wish(fleet, host, wish, sets)
         yield from _overlaps(fleet, host, sets)
         yield from _kernel(reader, host, sets, hardware)
-
-
-class Reader:
-    """Values that the checks of names and values have nothing to say against."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self._options = fleet.options
-
-    def value(self, host: str, key: str, default: Any = None) -> Any:
-        """Return a variable; the default when it is not set, None when it is another check's to refuse."""
-        try:
-            value = self.fleet.settings(host).get(key, default)
-        except UnrenderableError:
-            return None
-        spec = self._options.get(key, {})
-        wrong = spec and value is not None and any(misfits(key, spec, value, value))
-        return None if wrong or _unknown(spec, value) else value
-
-
-def _unknown(spec: Spec, value: Any) -> bool:
-    """Tell whether a dictionary or a list of them has a key that the specification does not know."""
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    known = spec.get("options") or {}
-    return bool(known) and any(key not in known for entry in entries if isinstance(entry, Mapping) for key in entry)
 
 
 def _wish(fleet: Fleet, host: str, wish: Mapping[str, Any], sets: CpuSets) -> Iterator[Problem]:

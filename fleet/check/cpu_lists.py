@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.check.sound import Reader
 from fleet.hardware import cpus
 from fleet.hardware.cpus import CpuListError
 from fleet.model.model import Fleet
@@ -16,14 +17,10 @@ from fleet.model.settings import UnrenderableError
 
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield CPU lists that do not fit the hardware."""
+    reader = Reader(fleet)
     for host in fleet.hosts:
-        known = fleet.settings(host)
-        try:
-            hardware = known.get("hardware")
-        except UnrenderableError:
-            hardware = None
-        cpu = hardware.get("cpu") if isinstance(hardware, Mapping) else None
-        if not isinstance(cpu, Mapping):
+        cpu = reader.cpu(host)
+        if cpu is None:
             continue  # the values check asks for it
         wrong = list(_hardware(fleet, host, cpu))
         yield from wrong

@@ -6,33 +6,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.check.sound import Reader
 from fleet.hardware import cpus
 from fleet.hardware.cpus import CpuListError
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
-from fleet.model.settings import UnrenderableError
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield slots with two cards, and CPUs that neither list of the processor has."""
+    reader = Reader(fleet)
     for host in fleet.managed:
-        try:
-            hardware = fleet.settings(host).get("hardware")
-        except UnrenderableError:
-            continue  # the values check reports it
+        hardware = reader.value(host, "hardware")
         if isinstance(hardware, Mapping):
             yield from _slots(fleet, host, hardware)
-            yield from _gaps(fleet, host, hardware.get("cpu"))
+        yield from _gaps(fleet, host, reader.cpu(host))
 
 
 def _slots(fleet: Fleet, host: str, hardware: Mapping[str, Any]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for kind in ("gpus", "nics"):
-        cards = hardware.get(kind)
-        for number, card in enumerate(cards if isinstance(cards, (list, tuple)) else ()):
-            slot = card.get("pci_slot") if isinstance(card, Mapping) else None
-            if not isinstance(slot, str):
+        for number, card in enumerate(hardware.get(kind) or ()):
+            slot = card.get("pci_slot")
+            if slot is None:
                 continue
             path = f"hardware.{kind}[{number}].pci_slot"
             other = first.setdefault(slot.lower(), path)
@@ -43,8 +40,8 @@ def _slots(fleet: Fleet, host: str, hardware: Mapping[str, Any]) -> Iterator[Pro
                 )
 
 
-def _gaps(fleet: Fleet, host: str, cpu: Any) -> Iterator[Problem]:
-    if not isinstance(cpu, Mapping):
+def _gaps(fleet: Fleet, host: str, cpu: Mapping[str, Any] | None) -> Iterator[Problem]:
+    if cpu is None:
         return
     try:
         present = frozenset().union(*cpus.cores(cpu))

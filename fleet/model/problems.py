@@ -19,7 +19,10 @@ class Place:
 
     def text(self, base: Path) -> str:
         """Return `file:line`, relative to the base where the file lies below it."""
-        file = self.file.resolve()
+        try:
+            file = self.file.resolve()
+        except (OSError, RuntimeError):  # a link to itself
+            file = self.file
         return f"{file.relative_to(base) if file.is_relative_to(base) else file}:{self.line}"
 
 

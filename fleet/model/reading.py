@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,16 @@ class TolerantLoader(DataLoader):
     def load(self, data: str, *arguments: Any, **options: Any) -> Any:
         """Return the content of a text; JSON is read as the YAML that it is too, for the sake of its lines."""
         with heard():  # of keys that are written twice, which `written` reports with both lines
-            content = super().load(data, *arguments, **options)
-            if isinstance(content, Mapping) and content and place_of(next(iter(content))) is None:
-                try:
+            if data.lstrip().startswith(("{", "[")):
+                with suppress(yaml.YAMLError):  # with tabs it is JSON alone
                     return yaml.load(data, Loader=AnsibleLoader)  # noqa: S506 - Ansible's own loader is a safe one
-                except yaml.YAMLError:
-                    return content  # with tabs it is JSON alone
-        return content
+            return super().load(data, *arguments, **options)
 
     def get_text_file_contents(self, file_name: str, encoding: str | None = None) -> str:
         """Return the text of a file, decrypted, and remember it."""
-        text = str(super().get_text_file_contents(file_name, encoding))
-        self.texts[Path(file_name)] = text
-        if written.refers_to_itself(text):
+        text: str = super().get_text_file_contents(file_name, encoding)
+        self.texts[Path(file_name)] = str(text)
+        if written.refers_to_itself(str(text)):
             raise AnsibleError("an alias refers to what contains it")
         return text
 

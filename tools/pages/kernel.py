@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.check.cpu_isolation import Reader, kernel_options
+from fleet.check.cpu_isolation import kernel_options
+from fleet.check.sound import Reader
 from fleet.hardware.isolation import CpuSets, divide
 from fleet.model.model import Fleet
 from roles.kernel.module_utils.kernel_line import PROFILES, Argument, line
