@@ -36,6 +36,8 @@ def check(fleet: Fleet) -> Iterator[Problem]:
         yield Problem(place, "-", fleet.inventory.name, f"Ansible cannot read it: {error.message}", RIGHT)
         return
     for warned in said:
+        if "duplicate mapping key" in warned.words:
+            continue  # the check of writing knows those that count
         yield Problem(
             place_of(warned.about) or place, "-", fleet.inventory.name, f"Ansible warns: {warned.words}", RIGHT
         )

@@ -13,7 +13,6 @@ from fleet.hardware.isolation import CpuSets, Machine, divide
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
-from fleet.model.settings import UnrenderableError
 from roles.kernel.module_utils.kernel_line import GENERIC, POLICY, Options
 from roles.kernel.module_utils.kernel_refusals import refusals, variable_of
 
@@ -81,9 +80,9 @@ def _overlaps(fleet: Fleet, host: str, sets: CpuSets) -> Iterator[Problem]:
 
 def _list(fleet: Fleet, host: str, key: str) -> frozenset[int]:
     try:
-        return cpus.parse(str(fleet.settings(host).get(key) or ""))
-    except (UnrenderableError, CpuListError):
-        return frozenset()  # the checks of values and of CPU lists report it
+        return cpus.parse(str(Reader(fleet).value(host, key) or ""))
+    except CpuListError:
+        return frozenset()  # the check of CPU lists reports it
 
 
 def kernel_options(reader: Reader, host: str) -> Options:

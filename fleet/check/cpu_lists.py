@@ -12,7 +12,6 @@ from fleet.hardware.cpus import CpuListError
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
-from fleet.model.settings import UnrenderableError
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:
@@ -25,7 +24,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
         wrong = list(_hardware(fleet, host, cpu))
         yield from wrong
         if not wrong:
-            yield from _variables(fleet, host, cpus.cores(cpu))
+            yield from _variables(reader, host, cpus.cores(cpu))
 
 
 def _hardware(fleet: Fleet, host: str, cpu: Mapping[str, Any]) -> Iterator[Problem]:
@@ -70,17 +69,14 @@ def _line(fleet: Fleet, host: str, cpu: Mapping[str, Any], key: str) -> Place:
     return next((place_of(name) for name in cpu if name == key), None) or fleet.place(host, "hardware")
 
 
-def _variables(fleet: Fleet, host: str, cores: tuple[frozenset[int], ...]) -> Iterator[Problem]:
-    known = fleet.settings(host)
+def _variables(reader: Reader, host: str, cores: tuple[frozenset[int], ...]) -> Iterator[Problem]:
+    fleet = reader.fleet
     for role in fleet.roles(host):
         for key in fleet.project.role(role).options:
             if not key.endswith("_cpus"):
                 continue
             try:
-                value = known.get(key)
-                chosen = cpus.parse("" if value is None else str(value))
-            except UnrenderableError:
-                continue
+                chosen = cpus.parse(str(reader.value(host, key) or ""))
             except CpuListError as error:
                 right = 'write a Linux CPU list such as "0-3,8"'
                 yield Problem(fleet.place(host, key), host, key, str(error), right)

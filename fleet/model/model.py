@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader, test_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig
@@ -113,7 +114,11 @@ class Fleet:
         manager = InventoryManager(self.loader, sources=[str(self.inventory)], parse=False)
         for source in self.source_files:
             self._found += self._parse(manager, source)
-        manager.reconcile_inventory()
+        try:
+            manager.reconcile_inventory()
+        except AnsibleError as error:
+            words = f"Ansible cannot read it: {error.message}"
+            self._found.append(Problem(Place(self.inventory), "-", self.inventory.name, words, "mend its groups"))
         if self.secrets_from is not None:
             document = self.loader.load_from_file(str(self.secrets_from), trusted_as_template=True)
             for key, value in document.get("all", {}).get("vars", {}).items():

@@ -86,9 +86,9 @@ class TolerantLoader(DataLoader):
     def get_text_file_contents(self, file_name: str, encoding: str | None = None) -> str:
         """Return the text of a file, decrypted, and remember it."""
         text: str = super().get_text_file_contents(file_name, encoding)
-        self.texts[Path(file_name)] = str(text)
         if written.refers_to_itself(str(text)):
             raise AnsibleError("an alias refers to what contains it")
+        self.texts[Path(file_name)] = str(text)
         return text
 
     def _unreadable(self, file: Path) -> Problem | None:

@@ -71,6 +71,9 @@ def _section(group: str, key: Any, value: Any, place: Place) -> Iterator[Problem
         wrong, right = f"{kind(value)} stands where a mapping is due", f"write `{key}: {{NAME: }}`"
         yield Problem(place, subject, key, wrong, f"{right}; each name ends with a colon")
     elif key != "vars":
+        if "all" in (value or {}) and key == "children":
+            yield Problem(place, subject, "all", "all contains every group and is inside of none", "remove it here")
+            return
         below = _host if key == "hosts" else _group
         for name, content in (value or {}).items():
             yield from below(name, content, place_of(name) or place)
@@ -83,14 +86,17 @@ def _host(name: Any, variables: Any, place: Place) -> Iterator[Problem]:
     if re.search(r"\s", name):
         right = "end each name with a colon, one a line"
         yield Problem(place, "-", name, "is one host whose name has blanks", right)
+    elif name in {"all", "ungrouped"}:
+        yield Problem(place, name, name, "a group has this name too", "give the host another name")
     elif variables is not None and not isinstance(variables, Mapping):
         wrong = f"{kind(variables)} stands where the variables of a host are due"
         yield Problem(place, name, name, wrong, f"write `{name}: {{ansible_host: ADDRESS}}`")
     if detect_range(name):
         try:
             names = expand_hostname_range(name)
-        except AnsibleError as error:
-            yield Problem(place, "-", name, f"is no range of hosts: {error.message}", "write it like box[01:03]")
+        except (AnsibleError, ValueError) as error:
+            reason = getattr(error, "message", error)
+            yield Problem(place, "-", name, f"is no range of hosts: {reason}", "write it like box[01:03]")
             return
         if not names:
             yield Problem(place, "-", name, "this range counts down and names no host", "write the lower number first")
