@@ -54,11 +54,12 @@ def problems(fleet: Fleet) -> list[Problem]:
     """
     if fleet.blocking:
         return list(merged(fleet.blocking))
-    found = list(_unlike_any(fleet))
-    silent = {problem.subject for problem in found} | _unreadable_hosts(fleet)
+    unlike = list(_unlike_any(fleet))
+    silent = {problem.subject for problem in unlike} | _unreadable_hosts(fleet)
+    found: list[Problem] = []
     for module in CHECKS:
         found += [problem for problem in module.check(fleet) if problem.subject not in silent]
-    found = [*fleet.problems, *merged(found)]
+    found = [*fleet.problems, *merged(unlike), *merged(found)]
     # Ansible reads everything a second time: only what is right so far is worth it.
     return found or list(merged(agreement.check(fleet)))
 

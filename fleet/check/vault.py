@@ -20,7 +20,8 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     file = fleet.inventory / "secrets.yml"
     used = {host: _used(fleet, host) for host in fleet.hosts}
     if fleet.secrets_from is None and not file.exists():
-        if any(used.values()):
+        yield from _values(fleet, file)
+        if any(name not in fleet.settings(host) for host, names in used.items() for name in names):
             right = (
                 f"copy {EXAMPLE} there, fill it in, encrypt it with ansible-vault; --secrets {EXAMPLE} checks without"
             )
@@ -41,7 +42,8 @@ def check(fleet: Fleet) -> Iterator[Problem]:
 def _values(fleet: Fleet, file: Path) -> Iterator[Problem]:
     homes = {path.resolve() for path in (file, fleet.secrets_from) if path}
     for item in fleet.definitions:
-        if item.key.startswith("vault_") and item.place.file.resolve() not in homes:
+        at_home = item.place.file in fleet.loader.encrypted or item.place.file.resolve() in homes
+        if item.key.startswith("vault_") and not at_home:
             right = f"move it to {file.parent.name}/secrets.yml and encrypt that with ansible-vault"
             yield Problem(item.place, item.owner, item.key, "a secret outside the vault", right)
         if is_ciphertext(item.value):

@@ -14,6 +14,7 @@ from fleet.model.warnings import heard
 
 INTERPRETER = re.compile(r"ansible_\w+_interpreter")
 _SECRET = re.compile(r"(_pass|_password|_passphrase|_private_key)\Z")
+_OF_PLAYS = {"ansible_become": "bool"}  # a keyword of plays, which no plugin documents
 _TYPES = {"boolean": "bool", "bool": "bool", "integer": "int", "int": "int", "float": "float", "list": "list"}
 
 
@@ -24,7 +25,9 @@ def options(plugins: Iterable[str] = ()) -> dict[str, Mapping[str, Any]]:
         plugins: names of further plugins, of a collection, that the inventory chooses.
     """
     found: dict[str, Mapping[str, Any]] = {
-        name: _spec(name, "") for names in constants.MAGIC_VARIABLE_MAPPING.values() for name in names
+        name: _spec(name, _OF_PLAYS.get(name, ""))
+        for names in constants.MAGIC_VARIABLE_MAPPING.values()
+        for name in names
     }
     found |= {name: _spec(name, "") for name in constants.COMMON_CONNECTION_VARS}
     for kind, plugin in _plugins(plugins):

@@ -137,8 +137,11 @@ class Sandbox:
         file.write_text(text)
 
     def encrypt(self, text: str) -> None:
+        self.encrypt_as("inventory/main/secrets.yml", text)
+
+    def encrypt_as(self, name: str, text: str) -> None:
         vault = VaultLib([(DEFAULT_VAULT_IDENTITY, VaultSecret(PASSWORD))])
-        self.write("inventory/main/secrets.yml", vault.encrypt(text).decode())
+        self.write(name, vault.encrypt(text).decode())
 
     def replace(self, name: str, old: str, new: str) -> None:
         text = (self.root / name).read_text()
