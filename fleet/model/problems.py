@@ -46,7 +46,8 @@ class Problem:
 
     def text(self, base: Path) -> str:
         """Return the one line that a person reads."""
-        words = f"{self.place.text(base)}: {self.subject}: {self.key}: {self.wrong}; {self.right}"
+        key = self.key or '""'
+        words = f"{self.place.text(base)}: {self.subject}: {key}: {self.wrong}; {self.right}"
         return " ".join(words.split())
 
 

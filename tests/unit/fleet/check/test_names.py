@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of one's own and Ansible's are accepted in the way that the message says; near misses of known names are not."""
+"""Names of one's own and Ansible's are accepted as the message says; near misses of known names are not."""
 
 from __future__ import annotations
 

@@ -11,29 +11,17 @@ ALPHA = "inventory/main/host_vars/alpha.yml"
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "start", "first"),
+    ("name", "change", "start", "first"),
     [
-        (HOSTS, "    beta:", "    alpha: {ansible_host: 10.0.0.9}\n    beta:", "hosts.yml:4: -: alpha: ", "line 3"),
-        (
-            ALPHA,
-            "  memory_gib: 16\n",
-            "  memory_gib: 16\n  memory_gib: 32\n",
-            "host_vars/alpha.yml:5: alpha: hardware.m",
-            "line 4",
-        ),
-        (
-            DATABASE,
-            "store_mode: fast",
-            "store_mode: fast\nstore_port: 1\nstore_mode: safe",
-            "group_vars/database.yml:3: group",
-            "line 1",
-        ),
-        (HOSTS, "{alpha: }", "{alpha: , alpha: }", "hosts.yml:7: -: alpha: ", "line 7"),
-        (HOSTS, "    gpu:", "    database: {hosts: {beta: }}\n    gpu:", "hosts.yml:8: -: database: ", "line 7"),
+        (HOSTS, ("    beta:", "    alpha: {ansible_host: 10.0.0.9}\n    beta:"), "hosts.yml:4: -: alpha: ", "line 3"),
+        (ALPHA, ("_gib: 16\n", "_gib: 16\n  memory_gib: 32\n"), "host_vars/alpha.yml:5: alpha: hardware.m", "line 4"),
+        (DATABASE, ("fast", "fast\nstore_port: 1\nstore_mode: safe"), "group_vars/database.yml:3: group", "line 1"),
+        (HOSTS, ("{alpha: }", "{alpha: , alpha: }"), "hosts.yml:7: -: alpha: ", "line 7"),
+        (HOSTS, ("    gpu:", "    database: {hosts: {beta: }}\n    gpu:"), "hosts.yml:8: -: database: ", "line 7"),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_with_both_lines(sandbox, name, old, new, start, first):
-    sandbox.replace(name, old, new)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(sandbox, name, change, start, first):
+    sandbox.replace(name, *change)
     (line,) = [line for line in sandbox.lines() if "is written twice" in line]
     assert line.startswith(start), line
     assert first in line

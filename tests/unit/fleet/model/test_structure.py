@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.utils.display import Display
 
 from fleet.model.model import Fleet
 
@@ -93,8 +94,6 @@ def test_a_warning_of_ansible_is_a_problem(sandbox, monkeypatch, capsys):
     parse = type(Fleet.load(sandbox.inventory, sandbox.root)._manager).parse_source
 
     def with_a_word(manager, source, cache=False):
-        from ansible.utils.display import Display
-
         Display().warning("Something about this file is odd")
         return parse(manager, source, cache)
 

@@ -11,7 +11,7 @@ from tests.unit.fleet.conftest import PASSWORD
 
 
 @pytest.fixture
-def apart(sandbox, tmp_path):
+def apart(sandbox):
     """Return the file of the password, which lies beside the inventory no more."""
     file = sandbox.root / "pw"
     (sandbox.inventory / ".vault-password").rename(file)
@@ -24,7 +24,7 @@ def test_an_identity_of_the_environment_opens_it(sandbox, apart, monkeypatch):
 
 
 def test_a_password_file_below_the_home_directory_opens_it(sandbox, apart, monkeypatch):
-    monkeypatch.setenv("HOME", str(sandbox.root))
+    monkeypatch.setenv("HOME", str(apart.parent))
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "~/pw")
     assert sandbox.lines() == []
 
