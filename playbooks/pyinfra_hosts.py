@@ -48,7 +48,7 @@ def fleet_hosts(inventory: Path) -> list[tuple[str, dict[str, Any]]]:
     """Return name and log-in of each Linux host."""
     fleet = Fleet.load(inventory, PROJECT)
     macs = fleet.members.get("macs", ())
-    return [(host, login(fleet.settings(host))) for host in fleet.hosts if host not in macs]
+    return [(host, login(fleet.settings(host))) for host in fleet.managed if host not in macs]
 
 
 linux = fleet_hosts(PROJECT / os.environ.get("INVENTORY", "inventory/lab"))
