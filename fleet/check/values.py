@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -13,6 +13,7 @@ from ansible.module_utils.errors import UnsupportedError
 from fleet.model.model import Fleet
 from fleet.model.problems import Problem
 from fleet.model.project import Spec
+from fleet.model.rules import plain
 from fleet.model.settings import Settings, UnrenderableError
 
 WORD = re.compile(r"[A-Za-z_]\w*")
@@ -25,10 +26,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     judge = Judge()
     for host in fleet.hosts:
         known = fleet.settings(host)
-        options = dict(fleet.project.inventory_options)
-        for role in fleet.roles(host):
-            options |= fleet.project.role(role).options
-        for key, spec in options.items():
+        for key, spec in fleet.options(host).items():
             if key in written and key in known:
                 yield from _value(fleet, host, key, spec, judge)
             elif spec.get("required") and key not in known:
@@ -72,17 +70,6 @@ class Judge:
                 _message(error) for error in errors if not isinstance(error, UnsupportedError)
             )
         return self._known[question]
-
-
-def plain(value: Any) -> Any:
-    """Return a value without what Ansible remembers of its origin, which is slow to copy."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return next(
-        (kind(value) for kind in (str, int, float) if isinstance(value, kind) and not isinstance(value, bool)), value
-    )
 
 
 def _message(error: Exception) -> str:

@@ -10,6 +10,7 @@ fleet.declared("sysctl", "station")    {"redis": {"vm.overcommit_memory": 1}, ..
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,8 @@ from fleet.model.reading import TolerantLoader, place_of
 from fleet.model.settings import Settings
 
 YAML = (".yml", ".yaml")
+# What the example has in place of a secret. No rule takes it for one.
+PLACEHOLDER = "change-me"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Fleet:
         if self.secrets_from is not None:
             document = self.loader.load_from_file(str(self.secrets_from), trusted_as_template=True)
             for key, value in document.get("all", {}).get("vars", {}).items():
-                manager.groups["all"].set_variable(key, value)
+                manager.groups["all"].set_variable(key, _stand_in(str(key)) if value == PLACEHOLDER else value)
         return manager
 
     @property
@@ -146,6 +149,13 @@ class Fleet:
             self._settings[host] = Settings(raw | known, self.loader)
         return self._settings[host]
 
+    def options(self, host: str) -> dict[str, Any]:
+        """Return the specification of each variable that the inventory and the roles of a host may be told."""
+        found = dict(self.project.inventory_options)
+        for role in self.roles(host):
+            found |= self.project.role(role).options
+        return found
+
     def declared(self, noun: str, host: str) -> dict[str, Any]:
         """Return {role: value of `<role>_<noun>`} for each role of the host that has this variable."""
         options = {role: self.project.role(role).options for role in self.roles(host)}
@@ -193,6 +203,11 @@ class Fleet:
     @cached_property
     def _layers(self) -> Mapping[str, tuple[str, ...]]:
         return self.project.layers_by_host(self.members)
+
+
+def _stand_in(name: str) -> str:
+    """Return a text of the kind that a secret has, another one for each name; the rules are to judge the rest."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _definitions(owner: str, values: Mapping[str, Any]) -> Iterator[Definition]:
