@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from fleet.paths import PROJECT
-from tools.lint import contracts, owners, repository, roles, tasks
+from tools.lint import owners, repository, roles, tasks
 
-RULES = (roles, tasks, owners, contracts, repository)
+RULES = (roles, tasks, owners, repository)
 
 
 def main(arguments: list[str] | None = None) -> int:
