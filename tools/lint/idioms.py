@@ -18,7 +18,7 @@ EXECUTABLE = re.compile(r"^0?[0-7]*[1357][0-7]*$")
 DIRECTIVE = re.compile(r"^(\w+)=", re.MULTILINE)
 # A drop-in on top of a distribution's unit may set a few lines again.
 FEW = 6
-SYSTEMD_NO = re.compile(r"^[A-Z]\w+=(yes|no|on|off)$", re.MULTILINE)
+SYSTEMD_NO = re.compile(r"^[A-Z]\w+=(?:yes|no|on|off)$", re.MULTILINE)
 
 
 def check(project: Path) -> Iterator[Finding]:
