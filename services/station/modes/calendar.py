@@ -122,7 +122,7 @@ class Calendar:
         start, end = max(start, self.start), min(end, self.end)
         if end <= start:
             return
-        day = max(self.first, to_datetime(start).astimezone(self.zone).date() - 2 * _DAY)
+        day = max(self.first, to_datetime(start).astimezone(self.zone).date() - _DAY)
         last = min(self.last, to_datetime(end).astimezone(self.zone).date() + _DAY)
         while day <= last:
             session = self._session(day)

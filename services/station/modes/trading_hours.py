@@ -8,14 +8,14 @@ which it trades nothing, whatever is open (`trading_maintenance_windows`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from station.clock import to_datetime
 from station.errors import StationError
 from station.modes import windows
-from station.modes.calendar import FIRST, HORIZON, LAST, Calendar, Session, Unknown, at, joined, without
+from station.modes.calendar import HORIZON, Calendar, Session, Unknown, at, joined, without
 from station.modes.markets import UPDATE, market, names, suggestion
 from station.modes.windows import Problem
 
@@ -169,25 +169,18 @@ def _unknown(hours: TradingHours, now: int) -> Iterator[Problem]:
 def _ending(hours: TradingHours, now: int) -> Iterator[Problem]:
     today = to_datetime(now).date()
     for calendar in hours.trading:
-        if today < calendar.first:
-            yield Problem(MARKETS, calendar.outside(now, now), "set the clock")
-        elif calendar.last - today < timedelta(days=_DAYS_LEFT):
+        if calendar.last - today < timedelta(days=_DAYS_LEFT):
             left = max(0, (calendar.last - today).days)
             yield Problem(MARKETS, f"the table of {calendar.name} ends on {calendar.last}, in {left} days", UPDATE)
 
 
 def _restless(hours: TradingHours, now: int) -> Iterable[Problem]:
-    """Look at each week of a year without holidays, as the hours of zones shift against each other."""
-    rules = replace(hours, trading=tuple(_rule(calendar) for calendar in hours.trading))
-    trading = rules.stretches(now, now + 52 * _WEEK)
+    """Look at each week of a year, as the hours of zones shift against each other."""
+    trading = hours.stretches(now, now + 52 * _WEEK)
     # A rest may fail once: where the clocks go forward, 02:00 to 04:00 is an hour.
-    if all(one.closes - one.opens <= 2 * _WEEK - _REST_HOURS * _HOUR for one in joined(trading, _REST_HOURS * _HOUR)):
+    if all(one.closes - one.opens <= 2 * _WEEK for one in joined(trading, _REST_HOURS * _HOUR)):
         return ()
     markets = " and ".join(calendar.name for calendar in hours.trading)
     leave = "leaves" if len(hours.trading) == 1 else "leave"
     wrong = f"{markets} {leave} the host less than {_REST_HOURS} free hours at a time in a week"
     return (Problem(MAINTENANCE, wrong, "name a time of the week in which it trades nothing"),)
-
-
-def _rule(calendar: Calendar) -> Calendar:
-    return replace(calendar, exceptions={}, first=FIRST, last=LAST)

@@ -61,6 +61,11 @@ def test_a_session_has_the_bars_that_overlap_it():
     assert (len(hours), hours[0], hours[-1]) == (7, at("03-04T15:00"), at("03-04T21:00"))
 
 
+def test_the_last_bar_of_a_session_may_close_after_it():
+    short = listed({date(2024, 3, 4): Hours(12 * 60, 12 * 60 + 10)})
+    assert list(short.closes(at("03-04T12:30"), END, HOUR)) == [at("03-04T13:00")]
+
+
 def test_a_day_closes_with_its_session_also_when_that_is_short():
     assert list(SHARES.closes(START, END, DAY)) == [at("03-04T21:00"), at("03-05T21:00"), at("03-06T18:00")]
 

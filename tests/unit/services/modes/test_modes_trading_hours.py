@@ -200,6 +200,16 @@ def test_a_host_with_two_free_hours_a_week_is_accepted(settings):
             },
             "America/New_York and",
         ),
+        # It is enough but for two weeks of March, when New York's clocks are put forward and London's are not yet.
+        (
+            {
+                "windows": [
+                    {"days": list(DAYS), "from": "00:00", "until": "17:00", "timezone": "Europe/London"},
+                    {"days": list(DAYS), "from": "14:00", "until": "19:00", "timezone": "America/New_York"},
+                ]
+            },
+            "Europe/London and",
+        ),
     ],
 )
 def test_a_host_with_less_has_to_declare_when_it_trades_nothing(settings, who):
