@@ -64,6 +64,8 @@ def test_a_session_that_the_table_cannot_say_is_refused():
         table(schedule(_13=Hours(540, 900)), "a test")
 
 
+# The library's own, about the next pandas.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", MARKETS)
 def test_a_committed_table_is_what_the_library_says(name):
     calendar = market(name)
