@@ -15,6 +15,7 @@ from station.config.values import (
     Credential,
     Interval,
     LocalTime,
+    MarketHours,
     Milliseconds,
     Name,
     Symbol,
@@ -74,8 +75,9 @@ class Feed(Model):
 class LiveFeed(Feed):
     """What every vendor has."""
 
-    market_hours: Literal["always", "unknown"] = Field(
-        description="always, if a bar is due in each interval, so that a missing one is noticed; else unknown"
+    market_hours: MarketHours = Field(
+        description="when bars are due, so that a missing one is noticed: always, in the sessions of a market such as "
+        "XNYS or fx, or unknown"
     )
     grace_ms: Milliseconds = Field(default=10_000, description="milliseconds after its close that a bar may take")
     rest_url: Url | None = Field(default=None, description="another address of the vendor's REST interface")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from station.clock import of_datetime
 from station.domain.market import Bar
 from station.errors import StationError
 from station.feeds import reading
@@ -126,6 +127,6 @@ def _bar(row: Mapping[str, Any], layout: Layout) -> ClosedBar:
 def _close(value: object, layout: Layout) -> int:
     if layout.day_closes is not None:
         day = date.fromisoformat(str(value)[:10])
-        return reading.of_datetime(datetime.combine(day, layout.day_closes, layout.zone))
+        return of_datetime(datetime.combine(day, layout.day_closes, layout.zone))
     stamp = reading.micros(value, layout.zone, layout.unit)
     return stamp + layout.interval if layout.stamped == "open" else stamp

@@ -28,13 +28,16 @@ from station.feeds.vendors.kraken import kraken
 from station.feeds.vendors.tiingo import ENDPOINTS as TIINGO
 from station.feeds.vendors.tiingo import Account
 from station.feeds.vendors.tiingo_live import Subscription, tiingo
+from station.modes.markets import market
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 
 
 def sessions_of(options: LiveFeed) -> Sessions | None:
     """Return when bars are due, None if nobody knows."""
-    return ALWAYS if options.market_hours == "always" else None
+    if options.market_hours == "unknown":
+        return None
+    return ALWAYS if options.market_hours == "always" else Sessions(market(options.market_hours))
 
 
 def live(

@@ -128,6 +128,12 @@ def test_every_source_of_bars_is_taken(feed: dict[str, Any]) -> None:
         (FEED, "cpus", "2-", 'cpus: "2-" is no CPU list; write one such as 2-3,8'),
         (FEED, "cpus", "5-2", 'cpus: "5-2" counts down in 5-2; write 2-5'),
         (FEED, "state_folder", "var", 'state_folder: "var" is no absolute path'),
+        (
+            FEED | {"feed": LIVE | {"source": "exchange", "exchange": "kraken"}},
+            "feed.market_hours",
+            "NYSE",
+            'feed.market_hours: "NYSE" is no market; write always, unknown or a market such as XNYS',
+        ),
         (FEED, "feed.interval", "1 hour", 'feed.interval: "1 hour" is no interval; write a number and s, m, h or d'),
         (FEED, "feed.symbols", [], "feed.symbols: is empty; name at least one"),
         (FEED, "feed.symbols", ["A", "A"], "feed.symbols: A is there twice; name it once"),
