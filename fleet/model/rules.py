@@ -150,6 +150,21 @@ def asked(rule: Rule, settings: Mapping[str, Any], options: Spec, fleet: View) -
     yield from (refusal for refusal in found if refusal.variable not in judged.doubtful)
 
 
+EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})  # noqa: S104 - what is refused
+
+
+def every_address(settings: Mapping[str, Any], key: str, such_as: str) -> Iterator[Refusal]:
+    """Refuse an address that is every address of the host: what listens there has no authentication.
+
+    Args:
+        settings: the variables of the host.
+        key: the variable with the address.
+        such_as: what would be right.
+    """
+    if settings[key].strip() in EVERYWHERE:
+        yield Refusal(key, f"{settings[key]!r} is every address of the host", f"name one, such as {such_as}")
+
+
 def plain(value: Any) -> Any:
     """Return a value without what Ansible remembers of its origin, which is slow to copy."""
     if isinstance(value, Mapping):
