@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: lab lab-status lab-down
 lab: setup ## start the virtual fleet, provision it, prove it (HOSTS=a,b  LAB_IMAGE=debian:12  V=1)
 	@$(PYTHON) -m lab.containers up
-lab-status: setup ## show how each host of the lab stands
+lab-status: setup ## show the state of each host of the lab
 	@$(PYTHON) -m lab.containers status
 lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only these hosts)
 	@$(PYTHON) -m lab.containers destroy
