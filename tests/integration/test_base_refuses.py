@@ -11,7 +11,7 @@ import pytest
 
 HOST = "laptop"
 
-# One of each way that a refusal takes: the role's rules and the specification. All: tests/unit/roles/base/test_rules.py.
+# One of each way a refusal takes: the role's rules and the specification. All: tests/unit/roles/base/test_rules.py.
 WRONG = [
     ("base_timezone", "Europe/Viena", "base_timezone: there is no time zone 'Europe/Viena'; write Europe/Vienna"),
     ("base_apt_sources", [{"name": "vendor"}], "missing required arguments: signed_by, suites, uris"),
