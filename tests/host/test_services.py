@@ -184,7 +184,7 @@ def test_every_stream_is_on_the_bus(host: Host, settings: Settings) -> None:
 
 def test_the_database_holds_exactly_the_bars_that_were_replayed(host: Host, settings: Settings) -> None:
     wanted = replayed(settings["services_data"]["EURUSD.csv"])
-    which = f"FROM bars WHERE symbol = 'EURUSD' AND source = 'backtesting' AND \"interval\" = {HOUR_US}"
+    which = f"FROM bars WHERE symbol = 'EURUSD' AND source = 'gym-anytrading' AND \"interval\" = {HOUR_US}"
     count = f"SELECT count() {which}"
     wait_until("all bars are stored", lambda: rows(host, settings, count)[0][0] >= len(wanted))
     found = rows(host, settings, f"SELECT cast(ts AS LONG), open, high, low, close, volume {which} ORDER BY ts")
@@ -195,7 +195,7 @@ def replayed(path: str) -> list[tuple[float, ...]]:
     """Return close (us) and numbers of every line of the file, which stamps a bar at its open."""
     with Path(path).open(newline="") as stream:
         lines = list(csv.DictReader(stream))
-    opened = [datetime.fromisoformat(line[""]).replace(tzinfo=UTC) for line in lines]
+    opened = [datetime.strptime(line["Time"], "%d.%m.%Y %H:%M:%S.%f").replace(tzinfo=UTC) for line in lines]
     return [
         (int(start.timestamp()) * 1_000_000 + HOUR_US, *(float(line[name]) for name in COLUMNS))
         for start, line in zip(opened, lines, strict=True)

@@ -20,7 +20,6 @@ from plugins.filter.services import (
     journal_key,
     journal_keys,
     journal_verifier,
-    package_file,
     services_problems,
     services_scrape,
     services_set,
@@ -131,7 +130,7 @@ def test_a_unit_reaches_the_addresses_that_its_service_names_and_a_feed_whatever
 
 def test_a_replay_from_another_hosts_database_reaches_that_host(services: list[dict[str, Any]]) -> None:
     del services[1]["feed"]["files"]
-    services[1]["feed"]["table"] = {"address": "10.10.0.9:9000", "origin": "backtesting"}
+    services[1]["feed"]["table"] = {"address": "10.10.0.9:9000", "origin": "gym-anytrading"}
     assert services_units(services)[2]["network"] == ["10.10.0.9"]
 
 
@@ -215,12 +214,6 @@ def test_a_short_secret_is_refused_and_not_repeated() -> None:
     with pytest.raises(AnsibleFilterError, match="shorter than 32 characters") as caught:
         journal_key("change-me", "station/journal")
     assert "change-me" not in str(caught.value)
-
-
-def test_a_file_of_a_package_is_found_or_is_nowhere() -> None:
-    assert Path(package_file("backtesting", "test/EURUSD.csv")).is_file()
-    assert package_file("backtesting", "test/none.csv") == ""
-    assert package_file("no_such_package", "x") == ""
 
 
 def test_templates_find_every_filter() -> None:
