@@ -277,5 +277,4 @@ class FilterModule:
             "journal_anchors": journal_anchors,
             "journal_key": journal_key,
             "journal_keys": journal_keys,
-            "journal_verifier": journal_verifier,
         }

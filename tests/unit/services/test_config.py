@@ -224,11 +224,6 @@ def not_text(file: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
 
 
-def a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-
-
 @pytest.mark.parametrize("damage", [not_there, not_text])
 def test_a_file_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     (file,) = written(tmp_path, FEED)

@@ -12,7 +12,6 @@ from roles.firmware_check.library import firmware_facts as ff
 from tests.unit.roles.firmware_check import firmware_samples as samples
 
 BASE = {"i9_12900h": samples.I9_12900H, "core_285k": samples.CORE_285K, "ryzen_5600": samples.RYZEN_5600}
-MENU = "Advanced > "
 
 
 @pytest.fixture
