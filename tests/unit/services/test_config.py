@@ -140,6 +140,12 @@ def test_every_source_of_bars_is_taken(feed: dict[str, Any]) -> None:
         (FEED, "feed.files", None, "feed.files: are missing, and table too; give one of them"),
         (FEED, "feed.table", {"origin": "x"}, "feed.files: are there as well as table; give one of them"),
         (FEED, "feed.files.0.zone", "Mars", 'feed.files.0.zone: "Mars" is no time zone'),
+        (
+            changed(FEED, "feed.files.0.unit", "s"),
+            "feed.files.0.time_format",
+            "%Y",
+            "feed.files.0.time_format: is for times that are text, unit for times that are numbers; give one of them",
+        ),
         (FEED, "feed.speed", -1, "feed.speed: -1 is wrong; input should be greater than or equal to 0"),
         (FEED, "deadline_ms", 30_000, "deadline_ms: 30000 is not below watchdog_s, 30 s"),
         (AGENT, "budget_ms", 51, "budget_ms: 51 is more than deadline_ms, 50; lower it"),
@@ -216,11 +222,6 @@ def not_there(file: Path) -> None:
 
 def not_text(file: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
-
-
-def a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
 
 
 @pytest.mark.parametrize("damage", [not_there, not_text])
