@@ -113,7 +113,7 @@ def _place(facts: Mapping[str, Any]) -> str:
     return "virtual machine" if "hypervisor" in facts["cpu"]["flags"] else "machine"
 
 
-def _wanted_value(item: str, value: Any) -> Any:
+def wanted_value(item: str, value: Any) -> Any:
     """Return a wanted value as it is compared; YAML reads on as true and 0x10 as 16.
 
     Raises:
@@ -152,30 +152,6 @@ def _wanted_links(item: str, value: Any) -> dict[str, float]:
         if item == "link_width" and number not in WIDTHS:
             raise ValueError(f"a link has {', '.join(str(width) for width in WIDTHS)} lanes")
     return dict(value)
-
-
-def firmware_problems(wanted: Mapping[str, Any], menu_paths: Mapping[str, Any], host: str) -> list[str]:
-    """Name what is wrong with the settings of a host, one line each.
-
-    Args:
-        wanted: item -> wanted value.
-        menu_paths: item -> menu path.
-        host: name of the host.
-    """
-    problems = []
-    for item, value in wanted.items():
-        try:
-            if item not in ITEMS:
-                raise ValueError(f"there is no such item, only {', '.join(ITEMS)}")  # noqa: TRY301 - one way out
-            _wanted_value(item, value)
-        except ValueError as error:
-            problems.append(f"firmware_check_wanted.{item} of {host} is {value!r}: {error}")
-    problems += [
-        f"firmware_check_menu_paths.{item} of {host}: there is no such item, only {', '.join(ITEMS)}"
-        for item in menu_paths
-        if item not in ITEMS
-    ]
-    return problems
 
 
 def _holds(item: str, wanted: Any, value: Any) -> bool:
@@ -290,7 +266,7 @@ def firmware_report(
     Returns:
         `place`, `counts` by verdict, `items`, `wrong` (a line each), `summary` (a line) and the text `markdown`.
     """
-    values = {item: _wanted_value(item, value) for item, value in wanted.items()}
+    values = {item: wanted_value(item, value) for item, value in wanted.items()}
     items = list(_rows(facts, values, hardware, menu_paths))
     counts = {verdict: sum(row["verdict"] == verdict for row in items) for verdict in VERDICTS}
     return {
@@ -312,4 +288,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"firmware_report": firmware_report, "firmware_problems": firmware_problems}
+        return {"firmware_report": firmware_report}
