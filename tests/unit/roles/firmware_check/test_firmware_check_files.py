@@ -9,7 +9,13 @@ from roles.firmware_check.filter_plugins.firmware_report import ITEMS
 from tools.lint.finding import flat
 
 ROLE = PROJECT / "roles/firmware_check"
-READ_ONLY = {"firmware_facts", "ansible.builtin.assert", "ansible.builtin.debug", "ansible.builtin.import_tasks"}
+READ_ONLY = {
+    "firmware_facts",
+    "preflight",
+    "ansible.builtin.assert",
+    "ansible.builtin.debug",
+    "ansible.builtin.import_tasks",
+}
 KEYWORDS = {"name", "register", "when", "loop", "loop_control", "vars", "become", "delegate_to", "check_mode"}
 
 
