@@ -52,6 +52,7 @@ lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet
 	mypy
+	lint-imports
 	shellcheck requirements/*.sh roles/*/files/*.sh lab/vm/install.sh inventory/vault-password-client .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
