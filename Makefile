@@ -42,12 +42,15 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock new-role lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
 lock: setup ## write requirements/*.txt again from pyproject.toml, with newer versions
 	@requirements/lock.sh
+new-role: setup ## write the skeleton of a role (NAME=x  GROUP=hosts that get it  PLAYBOOK=its layer)
+	$(if $(NAME),,$(error say which: make new-role NAME=blackbox_exporter))
+	@$(PYTHON) -m tools.new_role $(NAME) $(if $(GROUP),--group $(GROUP)) $(if $(PLAYBOOK),--playbook $(PLAYBOOK))
 lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet

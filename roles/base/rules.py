@@ -31,7 +31,7 @@ ECDSA_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 PEM = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
-def base_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def base_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

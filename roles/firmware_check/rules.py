@@ -12,7 +12,7 @@ from fleet.model.view import View
 from roles.firmware_check.filter_plugins.firmware_report import ITEMS, wanted_value
 
 
-def firmware_check_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def firmware_check_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot be wanted.
 
     Args:

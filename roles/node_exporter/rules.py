@@ -12,7 +12,7 @@ from fleet.model.view import View
 COLLECTORS = ("node_exporter_collectors", "node_exporter_disabled_collectors")
 
 
-def node_exporter_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def node_exporter_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

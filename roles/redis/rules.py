@@ -19,7 +19,7 @@ HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108
 PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 
 
-def redis_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def redis_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

@@ -23,7 +23,7 @@ STARTUPS = re.compile(r"[1-9]\d*(:\d{1,3}:[1-9]\d*)?")
 WORD = re.compile(r"[A-Za-z0-9@._+-]+")
 
 
-def ssh_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def ssh_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

@@ -40,7 +40,7 @@ ORDERED = (
 )
 
 
-def sysctl_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def sysctl_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot be applied.
 
     Args:
