@@ -59,9 +59,7 @@ def planned(wish: Wish, project: Path) -> dict[Path, str]:
         UserError: the name cannot be one, or something of that name is there.
     """
     if not NAME.fullmatch(wish.name):
-        raise UserError(
-            f"NAME={wish.name}: a role is named with lower-case letters, digits and _, as in blackbox_exporter"
-        )
+        raise UserError(f"NAME={wish.name}: write lower-case letters, digits and _, as in blackbox_exporter")
     if (project / "roles" / wish.name).exists():
         raise UserError(f"roles/{wish.name} is there already; choose another NAME or go on with it")
     playbook = project / "playbooks" / f"{wish.playbook}.yml"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The skeleton of a role: whole, of the common form, marked where it must be filled, and never over something that is there."""
+"""The skeleton of a role is whole, marked where it must be filled, and never written over what is there."""
 
 from __future__ import annotations
 
@@ -85,4 +85,5 @@ def test_what_cannot_be_made_is_refused_in_one_line(wish: Wish, words: str) -> N
 
 
 def test_planning_writes_nothing(files: dict[str, str]) -> None:
+    assert files
     assert not Path(PROJECT / "roles/tape_recorder").exists()
