@@ -12,9 +12,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 ##@ Try it
 .PHONY: lab lab-status lab-down
-lab: setup ## bring the virtual fleet up, provision it, prove it (HOSTS=a,b  LAB_IMAGE=debian:12  V=1)
+lab: setup ## start the virtual fleet, provision it, prove it (HOSTS=a,b  LAB_IMAGE=debian:12  V=1)
 	@$(PYTHON) -m lab.containers up
-lab-status: setup ## show how each host of the lab stands
+lab-status: setup ## show the state of each host of the lab
 	@$(PYTHON) -m lab.containers status
 lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only these hosts)
 	@$(PYTHON) -m lab.containers destroy
@@ -27,31 +27,35 @@ check: setup ## dry run: what site would change, as a diff
 	@$(PLAY) playbooks/site.yml --check --diff
 site: setup ## bring every host to its declared state
 	@$(PLAY) playbooks/site.yml
-deploy: setup ## a new release of the trading services and nothing else; goes back by itself if it does not become ready
+deploy: setup ## ship a new release of the trading services and nothing else; one that does not become ready is rolled back
 	@$(PLAY) playbooks/deploy.yml
-# No set-up that may want a network, and no default: whoever stops the lab by mistake believes that production stands.
+# No set-up, which may need a network, and no default: someone who halts the lab by mistake would believe that production is halted.
 halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="...")
 	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))
 	@INVENTORY=$(INVENTORY) pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$(REASON)"
 verify: setup ## prove the state on the real hosts
 	@$(PYTHON) -m fleet.run.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 
-drift: setup ## say which hosts are not as declared, a pending reboot included
+drift: setup ## list the hosts that differ from the inventory or wait for a reboot
 	@$(PLAY) playbooks/site.yml --check --expect-no-change
 latency: setup ## measure a host's latency against its own baseline (LIMIT=host  PEER=host  SECONDS=n  SET_BASELINE=1  FORCE=1)
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock new-role lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
-lock: setup ## resolve pyproject.toml into requirements/*.txt again
+lock: setup ## write requirements/*.txt again from pyproject.toml, with newer versions
 	@requirements/lock.sh
+new-role: setup ## write the skeleton of a role (NAME=x  GROUP=hosts that get it  PLAYBOOK=its layer)
+	$(if $(NAME),,$(error say which: make new-role NAME=blackbox_exporter))
+	@$(PYTHON) -m tools.new_role $(NAME) $(if $(GROUP),--group $(GROUP)) $(if $(PLAYBOOK),--playbook $(PLAYBOOK))
 lint: setup ## every static check
 	ruff check
 	ruff format --check --quiet
 	mypy
+	lint-imports
 	shellcheck requirements/*.sh roles/*/files/*.sh lab/vm/install.sh inventory/vault-password-client .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
@@ -60,24 +64,24 @@ lint: setup ## every static check
 	$(PYTHON) -m tools.pages --check
 unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q tests/unit
-fleet: setup ## Molecule: dry run on bare hosts, converge, idempotence, dry run, verify, then bad input (leaves the lab down)
+fleet: setup ## test the whole fleet on fresh hosts: dry run, converge, idempotence, verify, bad input (removes a running lab)
 	@env $$($(PYTHON) -m fleet.run.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
-test-kernel: setup ## two virtual machines with kernels of their own, side by side: every profile after a reboot, lines that do not boot, bad input
+test-kernel: setup ## test the kernel layer in two virtual machines: every profile after a reboot, lines that do not boot, bad input
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=none kernel-hft kernel-trading
-# Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on for themselves.
+# Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on again.
 kernel-hft kernel-trading: setup
 	@set -o pipefail; $(PYTHON) -u -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
-test-onload: setup ## kernel bypass with stand-ins for the vendor's packages, on a virtual machine (no part of `test`: ten minutes of emulated builds)
+test-onload: setup ## test kernel bypass with stand-ins for the vendor's packages, in a virtual machine (not in `test`: ten minutes of builds)
 	@$(PYTHON) -m molecule test --scenario-name onload
-faults: setup ## hurt a station of real processes in every way that is listed, and count (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
+faults: setup ## kill, stall and starve real services, cut their power, count the events lost (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
 	@$(PYTHON) -m tests.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup
 	@$(PYTHON) -m pytest -q tests/faults
 test: lint unit fleet test-kernel short-faults ## everything CI runs
 	@echo "all tests passed"
-bench-bus: setup ## measure event bus, journal and QuestDB beside the bare clients doing the same (SECONDS=n  how long 10,000 events/s shall hold)
+bench-bus: setup ## measure event bus, journal and QuestDB against the bare clients (SECONDS=n  length of the 10,000 events/s test)
 	@$(PYTHON) -m tests.performance.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
-bench-site: setup ## measure a no-op site.yml on the lab: Ansible's defaults, our settings, Mitogen
+bench-site: setup ## measure a site.yml that changes nothing: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m tests.performance.site
 docs: setup ## write the generated pages of docs/reference
 	@$(PYTHON) -m tools.pages

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contributor's tools: lint, generated pages, reports of measurements."""
+"""The contributor's tools: lint, generated pages, tables of sessions, reports of measurements."""

@@ -122,7 +122,7 @@ def download(lines: Sequence[str], python: str, folder: Path) -> None:
     words = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     words += ["--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={minor(python)}"]
     words += [*(f"--platform={name}" for name in PLATFORMS), f"--dest={folder}", f"--requirement={lock}"]
-    _run(words, folder, f"cannot fetch the wheels of {LOCK} for Python {minor(python)}")
+    _run(words, folder, f"cannot fetch locked wheels for Python {minor(python)}")
     lock.unlink()
 
 

@@ -18,6 +18,7 @@ from fleet.check import (
     names,
     owners,
     plain_secrets,
+    roles,
     unread,
     values,
     vault,
@@ -44,6 +45,7 @@ CHECKS = (
     access,
     vault,
     plain_secrets,
+    roles,
 )
 
 

@@ -20,7 +20,7 @@ OWN = "_"
 
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield names that nothing reads."""
-    known = fleet.options
+    known = fleet.every_option
     for item in fleet.definitions:
         if item.key in known:
             yield from _nested(item.owner, item.key, item.value, known[item.key], item.place)
@@ -35,7 +35,7 @@ def _spoken_for(key: str) -> bool:
 
 def _remedy(fleet: Fleet, item: Definition) -> str:
     of_ansible = item.key.startswith("ansible_")
-    known = [name for name in fleet.options if name.startswith("ansible_") or not of_ansible]
+    known = [name for name in fleet.every_option if name.startswith("ansible_") or not of_ansible]
     own = f"describe it in {fleet.inventory.name}/{OWN_SPECIFICATION}, or begin its name with {OWN}"
     otherwise = "no plugin of Ansible documents it" if of_ansible else "no role and no specification has it"
     otherwise += f": remove it, or, if it is one of your own, {own}"

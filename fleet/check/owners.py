@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On each host a sysctl key, a kernel argument and a TCP port belong to one role."""
+"""On each host a kernel argument and a TCP port belong to one role."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fleet.model.model import Fleet
@@ -13,18 +13,12 @@ from fleet.model.settings import UnrenderableError
 from roles.kernel.module_utils.kernel_line import POLICY as KERNEL_POLICY
 from roles.kernel.module_utils.kernel_line import name_of
 
-# The policy of the role that writes the kernel parameters; a key of it is no role's.
-POLICY = ("sysctl_settings", "sysctl_tuning")
-
 Claim = tuple[str, str, Place]  # thing claimed, variable that claims it, where
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield what two variables of one host claim."""
     for host in fleet.hosts:
-        yield from _twice(
-            host, _sysctl(fleet, host), "sysctl key", "keep it in one of them, even when the values agree"
-        )
         yield from _twice(host, _kernel_arguments(fleet, host), "kernel argument", "keep it in one of them")
         yield from _twice(host, _ports(fleet, host), "TCP port", "give one of them another port, or 0 for none")
 
@@ -45,13 +39,6 @@ def _value(fleet: Fleet, host: str, key: str) -> Any:
         return fleet.settings(host).get(key)
     except UnrenderableError:
         return None  # the values check reports it
-
-
-def _sysctl(fleet: Fleet, host: str) -> Iterator[Claim]:
-    for key in (*POLICY, *_options(fleet, host, "_sysctl")):
-        value = _value(fleet, host, key)
-        for name in value if isinstance(value, Mapping) else ():
-            yield str(name).replace("/", "."), key, place_of(name) or fleet.place(host, key)
 
 
 def _kernel_arguments(fleet: Fleet, host: str) -> Iterator[Claim]:

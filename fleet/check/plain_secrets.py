@@ -27,8 +27,8 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     for item in fleet.definitions:
         by_key.setdefault(item.key, []).append(item)
     for item in fleet.definitions:
-        if item.key in fleet.options and not _closed(fleet, item):
-            for path, value, place in _secrets(fleet.options[item.key], item.value, item.key, item.place):
+        if item.key in fleet.every_option and not _closed(fleet, item):
+            for path, value, place in _secrets(fleet.every_option[item.key], item.value, item.key, item.place):
                 if not _hidden(value, fleet, by_key):
                     yield Problem(place, item.owner, path, "a secret in plain text", RIGHT)
     yield from _vault(fleet)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.check.shapes import misfits
 from fleet.model.model import Fleet
 from fleet.model.project import Spec
 from fleet.model.settings import UnrenderableError
+from fleet.model.shapes import misfits
 
 
 class Reader:
@@ -20,7 +20,7 @@ class Reader:
 
     def value(self, host: str, key: str, default: Any = None) -> Any:
         """Return a variable; the default when it is not set, None when it is another check's to refuse."""
-        spec = self.fleet.options.get(key, {})
+        spec = self.fleet.every_option.get(key, {})
         try:
             value = self.fleet.settings(host).get(key, default)
         except UnrenderableError:
@@ -34,7 +34,7 @@ class Reader:
         except UnrenderableError:
             return None
         cpu = hardware.get("cpu") if isinstance(hardware, Mapping) else None
-        spec = (self.fleet.options.get("hardware", {}).get("options") or {}).get("cpu", {})
+        spec = (self.fleet.every_option.get("hardware", {}).get("options") or {}).get("cpu", {})
         return cpu if isinstance(cpu, Mapping) and not any(_wrong(spec, cpu)) else None
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.check.references import undefined
-from fleet.check.shapes import misfits, summary
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.project import Spec
 from fleet.model.settings import Settings, UnrenderableError, is_template
+from fleet.model.shapes import misfits, summary
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 VAULT_NAME = re.compile(r"\bvault_\w+")
@@ -24,7 +24,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     judged: set[tuple[str, Place]] = set()
     for host in fleet.managed:
         known = fleet.settings(host)
-        for key, spec in _options(fleet, host, written).items():
+        for key, spec in fleet.options(host).items():
             if key in written and key in known:
                 judged.add((key, fleet.place(host, key)))
                 yield from _value(fleet, host, key, spec)
@@ -36,18 +36,10 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     yield from _where_it_is_set(fleet, judged)
 
 
-def _options(fleet: Fleet, host: str, written: set[str]) -> dict[str, Spec]:
-    options = dict(fleet.project.inventory_options) | dict(fleet.own_options)
-    options |= {key: fleet.options[key] for key in written if key.startswith("ansible_") and key in fleet.options}
-    for role in fleet.roles(host):
-        options |= fleet.project.role(role).options
-    return options
-
-
 def _where_it_is_set(fleet: Fleet, judged: set[tuple[str, Place]]) -> Iterator[Problem]:
     """Judge what is in force on no host that reads it: it will be, when a host gets the role or loses its own value."""
     for item in fleet.definitions:
-        spec = fleet.options.get(item.key)
+        spec = fleet.every_option.get(item.key)
         if spec is None or (item.key, item.place) in judged or is_template(item.value):
             continue
         for misfit in misfits(item.key, spec, item.value, item.value):

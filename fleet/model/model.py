@@ -10,6 +10,7 @@ fleet.declared("sysctl", "station")    {"redis": {"vm.overcommit_memory": 1}, ..
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +36,8 @@ from fleet.model.warnings import Warned, heard
 
 # Hosts that others refer to and that no play touches.
 UNMANAGED = "unmanaged"
+# What the example has in place of a secret. No rule takes it for one.
+PLACEHOLDER = "change-me"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Fleet:
         self._variables = VariableManager(loader=self.loader, inventory=self._manager)
         self._hostvars = HostVars(self._manager, self._variables, self.loader)
         self._settings: dict[str, Settings] = {}
+        self._options: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def load(cls, inventory: Path, project: Path, secrets: Path | None = None, given: Given | None = None) -> Fleet:
@@ -123,7 +127,7 @@ class Fleet:
             document = self.loader.load_from_file(str(self.secrets_from), trusted_as_template=True)
             for key, value in document.get("all", {}).get("vars", {}).items():
                 self.values_instead.add(str(key))
-                manager.groups["all"].set_variable(key, value)
+                manager.groups["all"].set_variable(key, _stand_in(str(key)) if value == PLACEHOLDER else value)
         return manager
 
     def _parse(self, manager: InventoryManager, source: Path) -> list[Problem]:
@@ -234,8 +238,18 @@ class Fleet:
             self._settings[host] = Settings(raw | known | dict(self.given.variables if self.given else {}), self.loader)
         return self._settings[host]
 
+    def options(self, host: str) -> dict[str, Any]:
+        """Return the specification of each variable that the inventory and the roles of a host may be told."""
+        if host not in self._options:
+            found = {key: spec for key, spec in self.every_option.items() if key.startswith("ansible_")}
+            found |= dict(self.project.inventory_options) | dict(self.own_options)
+            for role in self.roles(host):
+                found |= self.project.role(role).options
+            self._options[host] = found
+        return self._options[host]
+
     @cached_property
-    def options(self) -> Mapping[str, Spec]:
+    def every_option(self) -> Mapping[str, Spec]:
         """Return every variable that this inventory may set, with its specification, its own ones among them."""
         found = dict(self.project.inventory_options) | dict(self.own_options)
         for role in self.project.role_names:
@@ -309,6 +323,11 @@ class Fleet:
     @cached_property
     def _layers(self) -> Mapping[str, tuple[str, ...]]:
         return self.project.layers_by_host(self.members)
+
+
+def _stand_in(name: str) -> str:
+    """Return a text of the kind that a secret has, another one for each name; the rules are to judge the rest."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _definitions(owner: str, values: Mapping[str, Any]) -> Iterator[Definition]:

@@ -16,6 +16,7 @@ from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 from fleet.run import playbook, verify
+from lab import samples
 from lab.containers import engine, hosts, image, secrets, services, status
 from tools import report
 
@@ -86,7 +87,8 @@ def create(options: argparse.Namespace) -> int:
     _say(f"container engine  {client.version()['Version']}")
     secrets.make_vault()
     ubuntu = options.image.startswith("ubuntu")
-    secrets.write_local_values(image.NO_MIRRORS if ubuntu else image.find_mirrors("Debian"))
+    mirrors = image.NO_MIRRORS if ubuntu else image.find_mirrors("Debian")
+    secrets.write_local_values(mirrors, samples.provide())
     key = secrets.make_ssh_key()
     tag = image.provide(client, options.image)
     _say(f"base image        {options.image}")

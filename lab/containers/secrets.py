@@ -46,14 +46,20 @@ def make_vault() -> None:
         _write_private(vault_file, vault.encrypt(text).decode())
 
 
-def write_local_values(mirrors: image.Mirrors) -> None:
-    """Write what only this machine knows, its package archive and extra CAs, where the lab's inventory reads it."""
+def write_local_values(mirrors: image.Mirrors, bars: Path) -> None:
+    """Write what only this machine knows where the lab's inventory reads it.
+
+    Args:
+        mirrors: its package archives.
+        bars: its file of sample bars.
+    """
     values = {
         "lab_apt_mirror": mirrors.main,
         "lab_apt_security_mirror": mirrors.security,
         "lab_ca_files": sorted(str(path) for path in EXTRA_CAS.glob("*.crt")),
+        "lab_sample_bars": str(bars),
     }
-    head = "# Written by `make lab` from this machine's apt sources and CA folder; not committed.\n"
+    head = "# Written by `make lab` from this machine's apt sources, CA folder and samples; not committed.\n"
     (LAB_INVENTORY / "local.yml").write_text(head + yaml.safe_dump({"all": {"vars": values}}))
 
 

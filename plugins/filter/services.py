@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -178,16 +177,6 @@ def _anchor_address(host: str, variables: Mapping[str, Any]) -> str:
     return f"{address}:{port}"
 
 
-def package_file(package: str, path: str) -> str:
-    """Return where a file of an installed package is on the control machine; an empty text if nowhere."""
-    # Found, not imported: that would run it.
-    found = find_spec(package)
-    if found is None or found.origin is None:
-        return ""
-    file = Path(found.origin).parent / path
-    return str(file) if file.is_file() else ""
-
-
 def _signer(secret: str, name: str) -> Signer:
     if len(secret) < SHORTEST_SECRET:
         # Without the secret in it.
@@ -288,6 +277,4 @@ class FilterModule:
             "journal_anchors": journal_anchors,
             "journal_key": journal_key,
             "journal_keys": journal_keys,
-            "journal_verifier": journal_verifier,
-            "package_file": package_file,
         }

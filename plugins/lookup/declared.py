@@ -11,7 +11,8 @@ from ansible.errors import AnsibleError, AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from fleet.model.project import Project
-from fleet.model.settings import Settings, UnrenderableError, declared
+from fleet.model.settings import UnrenderableError
+from fleet.model.view import Running
 
 DOCUMENTATION = """
 name: declared
@@ -29,12 +30,19 @@ options:
     description: Hosts to ask; the current host when not given.
     type: list
     elements: str
+  of:
+    description: One role, whose value on the current host is returned alone. No other role is read.
+    type: str
 """
 
 EXAMPLES = """
 - name: Show the kernel parameters that the roles of this host need
   ansible.builtin.debug:
     msg: "{{ lookup('declared', 'sysctl')[inventory_hostname] }}"
+
+- name: Show the group that may open the event bus's socket
+  ansible.builtin.debug:
+    msg: "{{ lookup('declared', 'group', of='redis') }}"
 
 - name: Show every scrape target of the fleet
   ansible.builtin.debug:
@@ -59,21 +67,18 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         if len(terms) != 1 or variables is None:
             raise AnsibleError("lookup('declared', ...) takes one noun, such as 'sysctl'")
-        hosts = self.get_option("hosts") or [variables["inventory_hostname"]]
         project = Project(PROJECT, self._loader)
-        roles_by_host = project.roles_by_host(variables["groups"])
-        found = {}
-        for host in hosts:
-            roles = [project.role(name) for name in roles_by_host.get(host, ())]
-            if not roles:
-                continue
-            raw: dict[str, Any] = {"hostvars": variables["hostvars"], "groups": variables["groups"]}
-            for role in roles:
-                raw.update(role.defaults)
-            raw.update(variables["hostvars"].raw_get(host))
-            options = {role.name: role.options for role in roles}
-            try:
-                found[str(host)] = declared(terms[0], options, Settings(raw, self._loader))
-            except UnrenderableError as error:
-                raise AnsibleLookupError(f"host {host}: {error}") from error
-        return [found]
+        fleet = Running(project, variables, self._loader)
+        try:
+            owner = self.get_option("of")
+            if owner:
+                settings = fleet.settings_over(str(variables["inventory_hostname"]), [owner])
+                return [settings[f"{owner}_{terms[0]}"]]
+            hosts = self.get_option("hosts") or [variables["inventory_hostname"]]
+            return [{str(host): fleet.declared(terms[0], str(host)) for host in hosts if fleet.roles(str(host))}]
+        except UnrenderableError as error:
+            raise AnsibleLookupError(f"declared {terms[0]}: {error}") from error
+        except KeyError as error:
+            raise AnsibleLookupError(
+                f"no role declares {error}: it is misspelt, or its owner has another name"
+            ) from error

@@ -9,6 +9,7 @@ module: file_set
 short_description: Write a set of files that belong together
 description:
   - Writes many small files in one module execution, where a task for each would cost two executions a file.
+  - On the control machine the action of the same name puts in C(content) for C(template) and C(src).
   - All files are validated before the first one is replaced, and each is replaced in one step.
   - A command that puts the set into effect is recorded when it succeeds, so a run that is interrupted loses none.
 options:
@@ -17,13 +18,19 @@ options:
     type: str
     required: true
   files:
-    description: The files and links. C(validate) is a command as a list of words, C(%s) in it is the new file.
+    description: >-
+      The files, links and directories; each has one of content, template, src, link and directory. C(validate) is a
+      command as a list of words, C(%s) in it is the new file.
     type: list
     elements: dict
     default: []
     suboptions:
       path: {description: Absolute path. A link to a file is followed., type: path, required: true}
       content: {description: Whole content., type: str}
+      template: {description: "Template of the role, whose rendered text is the content.", type: str}
+      src: {description: "File of the role, whose text is the content.", type: str}
+      directory: {description: Whether it is a directory., type: bool, default: false}
+      secret: {description: Whether the difference keeps the content to itself., type: bool, default: false}
       link: {description: Target of a symbolic link instead of content. It has to exist., type: path}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
@@ -51,8 +58,8 @@ EXAMPLES = r"""
   file_set:
     name: certificates
     files:
-      - path: /usr/local/share/ca-certificates/fleet/root.crt
-        content: "{{ lookup('ansible.builtin.file', 'root.pem') }}"
+      - {path: /usr/local/share/ca-certificates/fleet, directory: true, mode: "0755"}
+      - {path: /usr/local/share/ca-certificates/fleet/root.crt, src: root.pem}
     purge: [/usr/local/share/ca-certificates/fleet/*]
     apply: [update-ca-certificates]
 """
@@ -80,7 +87,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +102,11 @@ class FileSetError(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """What is, or shall be, at a path: a file's content or a link's target, with its permissions."""
+    """What is, or shall be, at a path: a file's content, a link's target or a directory, with its permissions."""
 
     content: str | None = None
     link: str | None = None
+    directory: bool = False
     uid: int = 0
     gid: int = 0
     mode: int = 0o644
@@ -109,11 +117,14 @@ class State:
             return self.link == other.link
         return self == other
 
-    def describe(self) -> str:
-        """Text for a diff."""
+    def describe(self, secret: bool = False) -> str:
+        """Text for a diff; of a secret one sees that it differs, and no more."""
         if self.link is not None:
             return f"link to {self.link}\n"
-        return f"mode: {self.mode:04o} owner: {self.uid}:{self.gid}\n{self.content}"
+        words = f"mode: {self.mode:04o} owner: {self.uid}:{self.gid}\n"
+        if self.directory:
+            return f"directory {words}"
+        return words + ("(a secret)\n" if secret else f"{self.content}")
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,7 @@ class Change:
     before: State | None
     after: State | None
     validate: tuple[str, ...] = ()
+    secret: bool = False
 
 
 def decide(
@@ -161,17 +173,19 @@ def look(path: Path) -> State | None:
         return None
     if stat.S_ISLNK(info.st_mode):
         return State(link=str(path.readlink()))
+    uid, gid, mode = info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)
+    if stat.S_ISDIR(info.st_mode):
+        return State(directory=True, uid=uid, gid=gid, mode=mode)
     if not stat.S_ISREG(info.st_mode):
-        raise FileSetError(f"{path} is neither a file nor a link: move it away")
-    content = path.read_text(encoding="utf-8", errors="replace")
-    return State(content, None, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+        raise FileSetError(f"{path} is neither a file, a link nor a directory: move it away")
+    return State(path.read_text(encoding="utf-8", errors="replace"), uid=uid, gid=gid, mode=mode)
 
 
 def declared(entry: Mapping[str, Any]) -> tuple[Path, State]:
     """Turn one entry of the task into a path and its state."""
     path = Path(entry["path"])
-    if (entry["content"] is None) == (entry["link"] is None):
-        raise FileSetError(f"{path}: give either content or link")
+    if sum((entry["content"] is not None, entry["link"] is not None, entry["directory"])) != 1:
+        raise FileSetError(f"{path}: give one of content, template, src, link and directory")
     if entry["link"] is not None:
         if not Path(entry["link"]).exists():
             raise FileSetError(f"{path}: there is no {entry['link']} on this host to link to")
@@ -181,7 +195,8 @@ def declared(entry: Mapping[str, Any]) -> tuple[Path, State]:
     except KeyError as error:
         raise FileSetError(f"{path}: {error.args[0]}") from error
     # A distribution may keep a file under a second name, as a link: the file behind it is meant.
-    return path.resolve() if path.is_symlink() else path, State(entry["content"], None, uid, gid, int(entry["mode"], 8))
+    path = path.resolve() if path.is_symlink() else path
+    return path, State(entry["content"], None, entry["directory"], uid, gid, int(entry["mode"], 8))
 
 
 def run(words: Sequence[str], what: str) -> None:
@@ -226,7 +241,9 @@ def staged(changes: Sequence[Change]) -> Iterator[dict[Path, Path]]:
 
 
 def write(changes: Sequence[Change]) -> None:
-    """Carry the changes out; nothing is removed before everything new is in place."""
+    """Carry the changes out, directories first; nothing is removed before everything new is in place."""
+    for change in sorted((change for change in changes if change.after and change.after.directory), key=_path):
+        _make(change)
     with staged(changes) as news:
         for change in changes:
             if change.path in news:
@@ -239,6 +256,19 @@ def write(changes: Sequence[Change]) -> None:
         for change in changes:
             if change.after is None:
                 change.path.unlink(missing_ok=True)
+
+
+def _path(change: Change) -> Path:
+    return change.path
+
+
+def _make(change: Change) -> None:
+    """Make a directory, or give it its permissions."""
+    after = change.after
+    assert after is not None  # noqa: S101 - one that is made
+    change.path.mkdir(parents=True, exist_ok=True)
+    os.chown(change.path, after.uid, after.gid)
+    change.path.chmod(after.mode)
 
 
 def converge(options: Mapping[str, Any], check: bool, records: Path = RECORDS) -> dict[str, object]:
@@ -255,7 +285,14 @@ def converge(options: Mapping[str, Any], check: bool, records: Path = RECORDS) -
         raise FileSetError(f"file set {options['name']} names a path twice")
     validate = {path: tuple(entry["validate"]) for path, _, entry in pairs}
     found = {Path(name) for pattern in options["purge"] for name in glob.glob(pattern)}  # noqa: PTH207 - absolute pattern
-    changes = decide(wanted, {path: look(path) for path in wanted.keys() | found}, validate)
+    present = {path: look(path) for path in wanted.keys() | {path for path in found if not path.is_dir()}}
+    for path, state in wanted.items():
+        before = present[path]
+        if before is not None and before.directory != state.directory:
+            is_now = "a directory" if before.directory else "no directory"
+            raise FileSetError(f"{path} is {is_now}: move it away")
+    secrets = {path for path, _, entry in pairs if entry["secret"]}
+    changes = [replace(change, secret=change.path in secrets) for change in decide(wanted, present, validate)]
     record, mark = records / options["name"], fingerprint(wanted, options["apply"])
     applied = bool(options["apply"]) and (bool(changes) or not record.exists() or record.read_text() != mark)
     if not check:
@@ -280,8 +317,8 @@ def diff_of(change: Change) -> dict[str, str]:
     return {
         "before_header": str(change.path),
         "after_header": str(change.path),
-        "before": change.before.describe() if change.before else "",
-        "after": change.after.describe() if change.after else "",
+        "before": change.before.describe(change.secret) if change.before else "",
+        "after": change.after.describe(change.secret) if change.after else "",
     }
 
 
@@ -291,6 +328,8 @@ def main() -> None:
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
         "link": {"type": "path"},
+        "directory": {"type": "bool", "default": False},
+        "secret": {"type": "bool", "default": False},
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str", "default": "0644"},

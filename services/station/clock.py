@@ -4,7 +4,21 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def of_datetime(moment: datetime) -> int:
+    """Return a time that knows its zone as microseconds UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_datetime(moment: int) -> datetime:
+    """Return microseconds UTC as a time of that zone."""
+    return _EPOCH + moment * _MICROSECOND
 
 
 class Clock(Protocol):

@@ -19,42 +19,44 @@ HEAD = """<!-- Written by `make faults` from build/faults/*.jsonl. -->
 
 # Faults
 
-A station of real processes (Redis, QuestDB, recorder, replay feed, an agent, and a producer that notes what the bus
-confirmed) is hurt at a seeded moment while it works; a supervisor keeps it running as its units say. Afterwards it is
-counted what was confirmed and is not in the journal (lost), what is there and nobody sent (phantom), and what is there
-twice: of the producer's events, of the bars that the feed plays, of the agent's answers to them. A repetition passes if
-all three are 0, the journal agrees with its checkpoints, with the copy of another host and with every row of QuestDB,
-no table is suspended, and nobody had to help. Acknowledged are the producer's events alone. Recovery is the time from
+The test runs a station of real processes: Redis, QuestDB, recorder, replay feed, an agent, and a test producer that
+notes which events the bus confirmed. A fault hits it at a seeded moment while it works; a supervisor restarts the
+processes by the rules of their units. Afterwards the test counts three kinds of events: confirmed but not in the
+journal (lost), in the journal but never sent (phantom), and in the journal twice. It counts them among the producer's
+events, the bars that the feed plays, and the agent's answers to the bars. A repetition passes if all three counts are
+0, the journal agrees with its checkpoints, with the copy of another host and with every row of QuestDB, no table is
+suspended, and nobody had to help. Column Acknowledged counts the test producer's events only. Recovery is the time from
 the end of the fault until every service is ready and a new event is fsynced in the journal and readable in QuestDB.
 """
 TAIL = f"""
-Stalls of {max(STALLS_S)} s are longer than the watchdog: the service is killed and started again, as on a host. With
-`appendfsync everysec` a power cut may take what was confirmed in its last 2 s and is not in the journal yet; such
-events stand in brackets behind the lost, the journal notes that they may be missing, and what the bus forgot feed and
-agent say again under new ids.
+A stall of {max(STALLS_S)} s is longer than the watchdog: the service is killed and started again, as on a host. With
+`appendfsync everysec` a power cut may lose events that were confirmed in its last 2 s and are not in the journal yet.
+They are given in brackets after Lost; the journal notes that they may be missing; feed and agent send what the bus
+forgot again, under new ids.
 
-The power cut is ext4's own shutdown call without writing its log, on an image of its own, then what systemd-fsck does
-at boot. It loses what had not reached the block device; a disk whose cache lies is worse. The clock is that of the
-services' processes (`time.time_ns`); Redis and QuestDB keep theirs, and no clock of the machine is touched.
+A power cut is ext4's shutdown call without a flush of its log, on a disk image, followed by the check that systemd-fsck
+makes at boot. It loses what had not reached the block device; a disk that lies about its cache loses more. The fault
+that sets the clock changes it for the services' processes only (`time.time_ns`); Redis, QuestDB and the machine keep
+theirs.
 
 ## What is not survived
 
 - Redis and a producer killed together while the disk is slow, with `appendfsync everysec`: Redis confirms up to two
-  seconds before it writes, and the producer that would say it again is gone. What the recorder had not fetched by
-  then is lost, as at a power cut.
-- A disk that says it has written and has not: the journal's promise is fdatasync.
-- The host's disk and both anchors lost together: nothing then says what was signed.
-- A flipped byte in a segment is found, and mended by a copy from elsewhere, not by the station.
-- A table that QuestDB corrupted beyond `RESUME WAL` is dropped by a person, and replayed from the segments (`station
+  seconds before it writes, and the producer that would send the events again is gone. Events that the recorder had not
+  fetched by then are lost, as at a power cut.
+- A disk that reports a write which it has not made: the journal relies on fdatasync.
+- The host's disk and both anchors lost together: no signed checkpoint is left to compare with.
+- A flipped byte in a segment: the station finds it, but only a copy from elsewhere repairs it.
+- A table that QuestDB corrupted beyond `RESUME WAL`: a person drops it and fills it again from the segments (`station
   journal replay`).
 
-## One case again
+## Repeat one case
 
 `make faults ONLY=<fault> SEED=<seed> REPEAT=<n>`, or `.venv/bin/python -m tests.faults --only <fault> --seed <seed>
---repeat <n>`: seed, fault and number draw the same moments; how far each process was at that moment is the machine's.
-Each repetition is a line of `build/faults/<fault>.jsonl`, and what the processes said in one that failed is in
-`build/faults/failed/`. An interrupted run goes on where it was; remove `build/faults` to begin anew, as after a change
-of the services.
+--repeat <n>`. The same seed, fault and number give the same moments; how far each process has come at that moment
+depends on the machine. Each repetition is a line of `build/faults/<fault>.jsonl`; `build/faults/failed/` has the output
+of the processes of each failed one. An interrupted run continues; remove `build/faults` to begin again, for example
+after a change of the services.
 """
 
 
@@ -94,7 +96,7 @@ def text(rows: Iterable[Sequence[str]], seeds: Iterable[int], jobs: int, process
     """
     table = markdown.table([title.capitalize() for title in COLUMNS], rows)
     said = ", ".join(map(str, sorted(set(seeds)))) or "none"
-    beside = f"up to {jobs} stations side by side on {processors} processors, alone each recovers sooner"
+    beside = f"up to {jobs} stations side by side on {processors} processors; a single station recovers faster"
     return f"{HEAD}\nSeeds: {said}; {beside}.\n\n{table}{TAIL}"
 
 

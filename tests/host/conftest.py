@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import testinfra
@@ -117,6 +118,13 @@ def host(_name: str, request: pytest.FixtureRequest) -> Host:
 def settings(_name: str, request: pytest.FixtureRequest) -> Settings:
     """Return what the inventory and the roles' defaults say about the host under test."""
     return _fleet(Path(request.config.getoption("inventory"))).settings(_name)
+
+
+@pytest.fixture(scope="session")
+def declared(_name: str, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+    """Return a function that gives what the roles of the host under test declare of a noun, by role."""
+    fleet = _fleet(Path(request.config.getoption("inventory")))
+    return lambda noun: fleet.declared(noun, _name)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 import shlex
 import ssl
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testinfra.host import Host
 
 from fleet.model.settings import Settings
 
-HOLD = "/usr/local/sbin/hold-installed-packages"
+Declared = Callable[[str], dict[str, Any]]
+HOLD = "/usr/local/libexec/fleet/hold-installed-packages"
 # A package database with a driver, a tool and a removed driver, and an archive that has a newer version of each.
 APT_SANDBOX = """
 set -eu
@@ -206,17 +209,44 @@ def test_upgrades_run_in_the_window_and_a_missed_one_is_not_made_up_for(
     assert {"Persistent=no", "RandomizedDelayUSec=0", "ActiveState=active"} <= set(shown.splitlines())
 
 
-def test_needrestart_lists_only_and_spares_the_trading_services(host: Host) -> None:
+def test_needrestart_lists_only_and_spares_what_the_roles_declare(host: Host, declared: Declared) -> None:
     script = """
         our %nrconf = (override_rc => {}); my $rules = $nrconf{override_rc};
         do '/etc/needrestart/conf.d/50-base.conf'; die $@ if $@;
         print "$nrconf{restart}\\n";
         for my $unit (@ARGV) { print "$unit\\n" if grep { $unit =~ $_ && !$rules->{$_} } keys %$rules }
     """
-    units = ["questdb.service", "redis-server.service", "agents.service", "docker.service", "cron.service"]
-    said = host.check_output(f"perl -e {shlex.quote(script)} {' '.join(units)}").split()
-    assert said == ["l", *units[:-1]]
+    units = [unit for listed in declared("units").values() for unit in listed]
+    never = [unit["name"].replace("*", "replay") for unit in units if not unit["restart"]] + ["docker.service"]
+    may = [unit["name"] for unit in units if unit["restart"]] + ["cron.service"]
+    said = host.check_output(f"perl -e {shlex.quote(script)} {' '.join(never + may)}").split()
+    assert said == ["l", *never]
     assert host.run("needrestart -b").rc == 0
+
+
+def test_the_units_that_roles_declare_are_known_to_the_host(host: Host, declared: Declared) -> None:
+    for role, listed in declared("units").items():
+        for unit in listed:
+            known = host.check_output("systemctl list-units --all --plain --no-legend %s", unit["name"])
+            assert known, f"{role} declares {unit['name']}"
+
+
+def test_a_port_that_a_role_declares_is_listened_on_where_it_says(host: Host, declared: Declared) -> None:
+    for role, listed in declared("ports").items():
+        for entry in (entry for entry in listed if int(entry["port"])):
+            found = host.check_output("ss -Hltn sport = :%s", str(entry["port"])).splitlines()
+            local = [line.split()[3].rpartition(":")[0] for line in found]
+            assert local, f"{role} declares {entry['port']}"
+            assert all(address == "127.0.0.1" for address in local) == (entry["scope"] == "loopback"), (role, local)
+
+
+def test_sockets_groups_and_state_that_roles_declare_are_there(host: Host, declared: Declared) -> None:
+    for path in filter(None, declared("socket").values()):
+        assert host.file(path).is_socket
+    for name in filter(None, declared("group").values()):
+        assert host.group(name).exists
+    for entry in (entry for listed in declared("state").values() for entry in listed):
+        assert host.file(entry["path"]).is_directory, entry
 
 
 def test_the_journal_is_kept_over_a_reboot_within_its_limits(host: Host, settings: Settings) -> None:

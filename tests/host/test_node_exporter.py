@@ -58,7 +58,7 @@ def test_a_unit_that_fails_is_reported(host, settings):
 
 
 def test_the_group_may_leave_metrics_and_others_may_not(host, settings):
-    file = f"{settings['node_exporter_textfile_directory']}/station-test.prom"
+    file = f"{settings['node_exporter_textfile']}/station-test.prom"
     write = "umask 022; echo 'station_test_metric 42' > %s"
     try:
         as_other = host.run("setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c %s", write % file)

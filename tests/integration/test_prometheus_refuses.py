@@ -62,7 +62,7 @@ def test_a_retention_without_meaning_is_refused(play, setting):
 
 
 def test_every_address_at_once_is_refused(play):
-    result = play("prometheus", HOST, prometheus_address="0.0.0.0")  # noqa: S104
+    result = play("prometheus", HOST, prometheus_address="0.0.0.0")
     assert result.rc != 0
     assert "prometheus_address of station is '0.0.0.0', every address of the host: name one" in result.out
 

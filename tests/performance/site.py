@@ -44,7 +44,7 @@ SECTIONS = (
         "make bench-site",
         "`playbooks/site.yml` on the lab, whose hosts are containers that share the processors with Ansible. The three "
         "settings take turns, each run opens its own ssh connections, and a run counts only if no host changed or "
-        "failed. Value and baseline are medians, spread is the slowest run less the fastest. The first setting is "
+        "failed. Value and baseline are medians; spread is the slowest run minus the fastest. The first setting is "
         "ansible-core's own: forks 5, no pipelining, connections kept 60 s; the second is `ansible.cfg`; the third is "
         "`ansible.cfg` with Mitogen, which `make site` uses.",
     ),
@@ -58,15 +58,16 @@ SECTIONS = (
         "bus",
         "The bus and the journal",
         "make bench-bus",
-        "A Redis, a QuestDB and the recorder as processes of this machine, all on one disk, Redis with appendfsync "
-        "everysec and QuestDB with commit mode sync, as the roles set them; QuestDB's heap is 128 MiB. Of what is "
-        "compared, ours and the bare client take turns and the median of the rounds counts. Publish to consume is from "
-        "before the event is encoded until it is decoded in another process; bare redis-py adds and reads bytes that "
-        "are ready. The chain is written and verified in memory by the recorder's own writer and by `station journal "
-        "verify`, in processor time, with its baseline what hashlib takes for the two hashes of a record. The bare "
-        "`questdb` client is handed arguments that are ready. In the stream each event is a bar, so two rows; it holds "
-        "if less than 1 % of what is published is added to what is on its way. The recorder is killed while 1,000 "
-        "events a second go on, and afterwards the whole journal verifies and QuestDB holds every event.",
+        "A Redis, a QuestDB and the recorder run as processes of this machine, all on one disk: Redis with appendfsync "
+        "everysec and QuestDB with commit mode sync, as the roles set them; QuestDB's heap is 128 MiB. Our client and "
+        "the bare client take turns, and the median of the rounds counts. Publish to consume begins before the event "
+        "is encoded and ends when another process has decoded it; bare redis-py adds and reads bytes that are ready. "
+        "The recorder's own writer appends to the chain in memory, and `station journal verify` verifies it; both are "
+        "measured in processor time, and their baseline is the time that hashlib needs for the two hashes of a record. "
+        "The bare `questdb` client gets arguments that are ready. In the sustained stream each event is a bar, which "
+        "becomes two rows; a rate is sustained if the backlog grows by less than 1 % of the published events. The "
+        "recorder is killed while 1,000 events a second go on; afterwards the whole journal verifies and QuestDB holds "
+        "every event.",
     ),
 )
 

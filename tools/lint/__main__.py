@@ -9,12 +9,14 @@ from pathlib import Path
 from fleet.paths import PROJECT
 from tools.lint import owners, repository, roles, tasks
 
+RULES = (roles, tasks, owners, repository)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Return 1 when a rule is broken, else 0."""
     words = sys.argv[1:] if arguments is None else arguments
     project = Path(words[0]) if words else PROJECT
-    findings = sorted(finding for module in (roles, tasks, owners, repository) for finding in module.check(project))
+    findings = sorted(finding for module in RULES for finding in module.check(project))
     for finding in findings:
         print(finding)
     count = len(list((project / "roles").glob("*/")))

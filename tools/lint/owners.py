@@ -150,7 +150,12 @@ def _named(module: str, name: str | None) -> Iterator[tuple[str, str, str]]:
 def _set(arguments: Mapping[str, Any], values: Values, folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yield the files of a set and the patterns that it purges."""
     for entry in _entries(arguments.get("files"), values):
-        yield from _file(entry.get("path"), entry.get("content"), values, folder)
+        path = plain(entry.get("path"), values)
+        if entry.get("directory"):
+            yield from [("directory", path, _manner(entry, values))] if path else ()
+        else:
+            text = entry.get("content") or f"template', '{entry.get('template')}'"
+            yield from _file(entry.get("path"), text, values, folder)
     patterns = arguments.get("purge")
     for pattern in patterns if isinstance(patterns, list) else ():
         name = plain(pattern, values)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.lint.finding import Finding, flat, read
 
-FILES = ("meta/argument_specs.yml", "meta/main.yml", "defaults/main.yml", "tasks/main.yml")
+FILES = ("meta/argument_specs.yml", "defaults/main.yml", "tasks/main.yml")
 STEPS = ("preflight", "install", "configure", "run")
 
 

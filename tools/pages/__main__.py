@@ -28,7 +28,10 @@ def pages(project: Path) -> dict[Path, str]:
     if problems:
         raise UserError("; ".join(problem.text(project) for problem in problems))
     reference = project / "docs" / "reference"
-    stated = yaml.safe_load((project / coverage.SOURCE).read_text())
+    try:
+        stated = yaml.safe_load((project / coverage.SOURCE).read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{coverage.SOURCE}: invalid YAML: {' '.join(str(error).split())}; mend the syntax") from error
     counted = coverage.counts(project / "tests" / "host")
     return {
         reference / "variables.md": variables.page(fleet.project),

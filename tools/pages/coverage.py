@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ INTRODUCTION = """\
 # Coverage
 
 What is proved, and where. The tests of a role are one file in `tests/host`, and the same file runs on the lab's
-containers and on real machines (`make verify`). A stand-in never decides a test about the thing it stands for: that is
-listed as not verified on hardware. What no host is needed for, and what is broken on purpose, is in `tests/unit` and
-`tests/integration`.
+containers and on real machines (`make verify`). A stand-in never decides a test about the thing it stands for: this
+page lists that thing as not verified on hardware. Tests that need no host are in `tests/unit`, tests that break things
+in `tests/integration`.
 """
 
 
@@ -48,7 +49,8 @@ def page(stated: Mapping[str, Any], roles: Iterable[str], counted: Mapping[str, 
     """Return the page.
 
     Args:
-        stated: content of coverage.yml: `hardware`, a list of what no test has seen, and `roles`.
+        stated: content of coverage.yml: `hardware`, a list of what no test has seen, and `roles`, what is verified of
+            each at a place: one text, or a list of texts that take a row each.
         roles: the roles that exist.
         counted: role -> what its test file holds.
 
@@ -63,7 +65,7 @@ def page(stated: Mapping[str, Any], roles: Iterable[str], counted: Mapping[str, 
         if role not in names:
             raise UserError(f"{SOURCE}: there is no role {role}: remove it")
     unseen = "".join(f"- **{item['what']}**: {item['why']}\n" for item in stated["hardware"])
-    rows = [_row(role, stated["roles"][role], counted.get(role, Count(0, 0))) for role in names]
+    rows = [row for role in names for row in _rows(role, stated["roles"][role], counted.get(role, Count(0, 0)))]
     return "\n".join(
         [
             markdown.HEAD.format(source=SOURCE),
@@ -75,8 +77,11 @@ def page(stated: Mapping[str, Any], roles: Iterable[str], counted: Mapping[str, 
     )
 
 
-def _row(role: str, said: Mapping[str, str], counted: Count) -> tuple[str, ...]:
+def _rows(role: str, said: Mapping[str, str | Sequence[str]], counted: Count) -> Iterator[tuple[str, ...]]:
     if not counted.assertions:  # whatever the file says: nothing is proved without an assertion
         said = {**said, "container": "nothing yet", "virtual_machine": ""}
-    places = (said.get(place) or "-" for place in ("container", "virtual_machine", "not_verified"))
-    return (markdown.code(role), str(counted.tests), str(counted.assertions), *places)
+    texts = [said.get(place) or "-" for place in ("container", "virtual_machine", "not_verified")]
+    head: tuple[str, ...] = (markdown.code(role), str(counted.tests), str(counted.assertions))
+    for places in zip_longest(*([text] if isinstance(text, str) else text for text in texts), fillvalue=""):
+        yield (*head, *places)
+        head = ("", "", "")

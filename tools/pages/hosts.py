@@ -23,8 +23,8 @@ names.
 PORTS = """\
 ## Ports
 
-What a host's roles listen on, with the name of the variable that says so. *Scraped* is from where Prometheus reads a
-port: over the network (`host`) or only on the host itself (`loopback`).
+The ports of a host's roles, each with the variable that sets it. *Scraped* says from where Prometheus can read a port:
+over the network (`host`) or only on the host itself (`loopback`).
 """
 
 

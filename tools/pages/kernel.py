@@ -18,31 +18,31 @@ HARMFUL_TITLES = ("Argument", "Why not", "Instead")
 INTRODUCTION = """\
 # Kernel command lines
 
-What `cpu_isolation` (host_vars) makes of each processor of `inventory/production`, and the arguments that the host
-boots with. Only whole cores are isolated, never CPU 0, and efficiency cores in the modules of four that share a cache.
-A command line becomes permanent only after the host has come back and passed its checks.
+The CPU sets that follow from `cpu_isolation` (host_vars) for each processor of `inventory/production`, and the
+arguments that each host boots with. Only whole cores are isolated, never CPU 0, and efficiency cores only in modules of
+four that share a cache. A command line becomes permanent only after the host has come back and passed its checks.
 
 ## CPU sets
 """
 LINES = """\
 ## Command lines
 
-What the role `kernel` adds to the distribution's own line. Hosts that are not here boot as the distribution ships them.
+The arguments that the role `kernel` adds to the distribution's own line. Other hosts boot the distribution's line.
 """
 TABLE = f"""\
 ## Profiles
 
 `kernel_profile` says what a machine is tuned for. An argument of the profile may not be repeated in `kernel_arguments`.
 
-- Arguments with CPU lists are there only when CPUs are isolated.
+- Arguments with CPU lists exist only if CPUs are isolated.
 - `preempt=` and `transparent_hugepage=` are left out on a realtime kernel, which does not know them.
-- Huge pages (`kernel_hugepages`) are taken at boot, before memory is fragmented (hugetlbpage.rst), and are
-  {MEMORY_SHARE} % of a node's memory at most.
+- Huge pages (`kernel_hugepages`) are reserved at boot, before memory is fragmented (hugetlbpage.rst), and take at most
+  {MEMORY_SHARE} % of a node's memory.
 """
 REFUSED = """\
 ## Refused arguments
 
-What guides recommend and `make check-inventory` refuses in `kernel_arguments` and in the arguments of roles.
+Arguments that guides recommend and that `make check-inventory` refuses, in `kernel_arguments` and in those of roles.
 """
 
 

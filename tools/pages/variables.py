@@ -18,8 +18,9 @@ LONGEST_DEFAULT = 100
 INTRODUCTION = """\
 # Variables
 
-What the roles and the inventory can be told. Set a variable in `group_vars/<group>.yml` for a kind of machine, or in
-`host_vars/<host>.yml` for one. `make check-inventory` refuses names and values that are not on this page.
+Every variable of the roles and of the inventory. Set one in `group_vars/all/<subject>.yml` for every host, in
+`group_vars/<group>.yml` for a kind of machine, or in `host_vars/<host>.yml` for one machine. `make check-inventory`
+refuses names and values that are not on this page.
 """
 
 
@@ -33,7 +34,7 @@ def page(project: Project) -> str:
         ),
         INTRODUCTION,
         f"{links}\n",
-        "## inventory\n\nWhat an inventory says about its hosts besides role variables.\n",
+        "## inventory\n\nVariables of a host that belong to no role.\n",
         _table(project.inventory_options, {}, "inventory/argument_specs.yml"),
     ]
     for name in roles:

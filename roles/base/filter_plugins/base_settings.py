@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What role base computes from its variables: refusals, certificate files and apt source files."""
+"""What role base computes from its variables: certificates, apt sources, names of hosts, units left alone."""
 
 from __future__ import annotations
 
-import base64
-import difflib
 import hashlib
 import ipaddress
 import re
 import ssl
-import zoneinfo
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,6 @@ from typing import Any
 SUPPORTED = {"Debian": ("12", "13"), "Ubuntu": ("24.04",)}
 CA_FOLDER = "/usr/local/share/ca-certificates/fleet"
 SOURCES_FOLDER = "/etc/apt/sources.list.d"
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-WINDOW = re.compile(r"((Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):[0-5][0-9]")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -127,102 +121,47 @@ def _stanza(source: Mapping[str, Any], release: str) -> str:
     return "".join(f"{name}: {value}\n".replace(": \n", ":\n", 1) for name, value in fields.items() if value)
 
 
-def problems(settings: Mapping[str, Any]) -> list[str]:
-    """Return everything that is wrong with a host's settings: what, where it is set, what would be right.
+def host_problems(distribution: str, version: str) -> list[str]:
+    """Say whether a host's system is one that the role knows.
 
     Args:
-        settings: the role's variables and the host's facts that matter, by name.
+        distribution: the host's, such as `Debian`.
+        version: its version, such as 13.1.
     """
-    checks: tuple[Callable[[Mapping[str, Any]], Iterable[str]], ...] = (
-        _check_system,
-        _check_names,
-        _check_admin,
-        _check_times,
-        _check_certificates,
-        _check_sources,
-    )
-    return [problem for check in checks for problem in check(settings)]
+    major = str(version).split(".", maxsplit=1)[0]
+    if {str(version), major} & set(SUPPORTED.get(distribution, ())):
+        return []
+    known = ", ".join(f"{name} {one}" for name, versions in SUPPORTED.items() for one in versions)
+    return [f"{distribution} {version} is not supported; this host needs one of {known}"]
 
 
-def _check_system(settings: Mapping[str, Any]) -> Iterable[str]:
-    name, version = settings["distribution"], str(settings["version"])
-    major = version.split(".", maxsplit=1)[0]
-    if not {version, major} & set(SUPPORTED.get(name, ())):
-        known = ", ".join(f"{n} {v}" for n, versions in SUPPORTED.items() for v in versions)
-        yield f"{name} {version} is not supported: this host needs one of {known}"
+def hosts_entries(addresses: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the lines of the hosts file: address and names of each host that has an IP address in the inventory.
 
+    A host whose ansible_host is a name is found by DNS. A host with a domain is known by its first label too.
 
-def _check_names(settings: Mapping[str, Any]) -> Iterable[str]:
-    for name, address in settings["addresses"].items():
-        if not LABEL.fullmatch(name):
-            yield f"{name!r} in the inventory is no host name: use lower-case letters, digits and hyphens, at most 63"
+    Args:
+        addresses: ansible_host by host.
+    """
+    found = []
+    for host, address in sorted(addresses.items()):
         try:
             ipaddress.ip_address(address)
         except ValueError:
-            yield f"ansible_host of {name} in the inventory is {address!r}: the hosts file needs an IP address"
+            continue
+        found.append({"address": address, "names": " ".join(dict.fromkeys([host, host.partition(".")[0]]))})
+    return found
 
 
-def _check_admin(settings: Mapping[str, Any]) -> Iterable[str]:
-    user = settings["base_admin_user"]
-    if user == "root":
-        yield "base_admin_user is root: name an account of its own, root is for sudo only"
-    elif not ACCOUNT.fullmatch(user):
-        yield f"base_admin_user {user!r} is no user name: lower-case letters, digits, _ and -, at most 32"
-    for group in settings["base_groups"]:
-        if not ACCOUNT.fullmatch(group):
-            yield f"{group!r} in base_groups is no group name: lower-case letters, digits, _ and -, at most 32"
-    keys = [key.strip() for key in settings["base_admin_keys"]]
-    for number, key in enumerate(keys, start=1):
-        if not is_public_key(key):
-            yield f"entry {number} of base_admin_keys is no ssh public key: it begins with a type such as ssh-ed25519"
-    own = settings["connection_key"]
-    if keys and own and own.split()[:2] not in [key.split()[:2] for key in keys]:
-        yield "base_admin_keys lacks the key that this connection uses: add it, or the next run is locked out"
+def needrestart_patterns(declared: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Return Perl patterns of the units that an upgrade must not restart, as the host's roles declare them.
 
-
-def is_public_key(line: str) -> bool:
-    """Whether a line is an ssh public key without options: its type stands again inside its data."""
-    words = line.split()
-    if len(words) < 2 or "\n" in line:
-        return False
-    try:
-        data = base64.b64decode(words[1], validate=True)
-    except ValueError:
-        return False
-    return data[4 : 4 + int.from_bytes(data[:4], "big")] == words[0].encode()
-
-
-def _check_times(settings: Mapping[str, Any]) -> Iterable[str]:
-    zone, window = settings["base_timezone"], settings["base_maintenance_window"]
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        # A control machine without the database knows no zone; the host then refuses a link to a missing file.
-        known = zoneinfo.available_timezones()
-        if known:
-            near = [*difflib.get_close_matches(zone, sorted(known), n=1), "Area/City"][0]
-            yield f"base_timezone {zone!r} does not exist: write {near}"
-    if not WINDOW.fullmatch(window):
-        yield f"base_maintenance_window {window!r} is no time: write it as 'Sat 06:00' or '06:00'"
-    if not settings["base_ntp_servers"]:
-        yield "base_ntp_servers is empty: name at least one time server"
-
-
-def _check_certificates(settings: Mapping[str, Any]) -> Iterable[str]:
-    return (f"base_ca_files: {c['problem']}" for c in settings["certificates"] if c["problem"])
-
-
-def _check_sources(settings: Mapping[str, Any]) -> Iterable[str]:
-    for source in settings["base_apt_sources"]:
-        name = source["name"]
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            yield f"{name!r} in base_apt_sources is no file name: use letters, digits, _ and -"
-        for uri in source["uris"]:
-            if not re.match(r"(https?|file|cdrom|copy|mirror(\+\w+)?)://?\S+$|file:/\S+$", uri):
-                yield f"{uri!r} of {name} in base_apt_sources is no archive's address: it begins with http:// or https://"
-        key = str(source["signed_by"]).strip()
-        if not key.startswith(("/", "-----BEGIN PGP PUBLIC KEY BLOCK-----")):
-            yield f"signed_by of {name} in base_apt_sources is neither a path on the host nor an armored public key"
+    Args:
+        declared: role -> its units.
+    """
+    names = (str(unit["name"]) for units in declared.values() for unit in units if not unit["restart"])
+    # Perl takes a @ in a pattern for an array; a template's instances are told by their prefix.
+    return sorted("^" + re.escape(name).replace("@", "\\@").replace("\\*", ".*") for name in names)
 
 
 class FilterModule:
@@ -231,8 +170,10 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
-            "base_problems": problems,
             "base_certificates": read_certificates,
             "base_apt_files": apt_files,
             "base_apt_older_forms": apt_older_forms,
+            "base_host_problems": host_problems,
+            "base_hosts_entries": hosts_entries,
+            "base_needrestart_patterns": needrestart_patterns,
         }

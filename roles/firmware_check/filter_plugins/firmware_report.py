@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from roles.firmware_check.module_utils.firmware_readings import (
@@ -53,7 +52,7 @@ report: "{{ facts.firmware | firmware_report({'smt': true}, hardware, {}, invent
 
 RETURN = r"""
 _value:
-  description: A dictionary with counts, wrong (lines), summary (line), and the texts json, markdown and metrics.
+  description: A dictionary with place, counts, items, wrong (lines), summary (line) and the text markdown.
   type: dict
 """
 
@@ -114,7 +113,7 @@ def _place(facts: Mapping[str, Any]) -> str:
     return "virtual machine" if "hypervisor" in facts["cpu"]["flags"] else "machine"
 
 
-def _wanted_value(item: str, value: Any) -> Any:
+def wanted_value(item: str, value: Any) -> Any:
     """Return a wanted value as it is compared; YAML reads on as true and 0x10 as 16.
 
     Raises:
@@ -153,30 +152,6 @@ def _wanted_links(item: str, value: Any) -> dict[str, float]:
         if item == "link_width" and number not in WIDTHS:
             raise ValueError(f"a link has {', '.join(str(width) for width in WIDTHS)} lanes")
     return dict(value)
-
-
-def firmware_problems(wanted: Mapping[str, Any], menu_paths: Mapping[str, Any], host: str) -> list[str]:
-    """Name what is wrong with the settings of a host, one line each.
-
-    Args:
-        wanted: item -> wanted value.
-        menu_paths: item -> menu path.
-        host: name of the host.
-    """
-    problems = []
-    for item, value in wanted.items():
-        try:
-            if item not in ITEMS:
-                raise ValueError(f"there is no such item, only {', '.join(ITEMS)}")  # noqa: TRY301 - one way out
-            _wanted_value(item, value)
-        except ValueError as error:
-            problems.append(f"firmware_check_wanted.{item} of {host} is {value!r}: {error}")
-    problems += [
-        f"firmware_check_menu_paths.{item} of {host}: there is no such item, only {', '.join(ITEMS)}"
-        for item in menu_paths
-        if item not in ITEMS
-    ]
-    return problems
 
 
 def _holds(item: str, wanted: Any, value: Any) -> bool:
@@ -249,18 +224,18 @@ def _of_machine(place: str, item: str, reading: Reading) -> Reading:
     return reading
 
 
-def _markdown(host: str, data: Mapping[str, Any]) -> str:
+def _markdown(host: str, facts: Mapping[str, Any], items: Sequence[Mapping[str, str]]) -> str:
     """Return the page of a host."""
-    board = " ".join(word for word in data["board"].values() if word)
+    board = " ".join(word for word in facts["board"].values() if word)
     rows = [
         f"| {' | '.join(str(row[key]).replace('|', '/') for key in ('item', 'verdict', 'wanted', 'found', 'change'))} |"
-        for row in sorted(data["items"], key=lambda row: ORDER.index(row["verdict"]))
+        for row in sorted(items, key=lambda row: ORDER.index(row["verdict"]))
     ]
     return "\n".join(
         [
             f"# Firmware of {host}",
             "",
-            f"{data['place'].capitalize()}, {data['cpu'] or 'processor not named'}. {board}".rstrip(),
+            f"{_place(facts).capitalize()}, {facts['cpu']['model'] or 'processor not named'}. {board}".rstrip(),
             "",
             "| Item | Verdict | Wanted | Found | Change it at |",
             "|---|---|---|---|---|",
@@ -270,13 +245,6 @@ def _markdown(host: str, data: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def _metrics(counts: Mapping[str, int]) -> str:
-    """Return the counts for the textfile collector."""
-    name = "fleet_firmware_items"
-    lines = [f"# HELP {name} Firmware settings by what the inventory wants.", f"# TYPE {name} gauge"]
-    return "\n".join([*lines, *(f'{name}{{verdict="{verdict}"}} {counts[verdict]}' for verdict in counts), ""])
 
 
 def firmware_report(
@@ -296,30 +264,22 @@ def firmware_report(
         host: name of the host.
 
     Returns:
-        `counts` by verdict, `wrong` (a line each), `summary` (a line), and the texts `json`, `markdown`, `metrics`.
+        `place`, `counts` by verdict, `items`, `wrong` (a line each), `summary` (a line) and the text `markdown`.
     """
-    values = {item: _wanted_value(item, value) for item, value in wanted.items()}
+    values = {item: wanted_value(item, value) for item, value in wanted.items()}
     items = list(_rows(facts, values, hardware, menu_paths))
     counts = {verdict: sum(row["verdict"] == verdict for row in items) for verdict in VERDICTS}
-    data = {
-        "host": host,
+    return {
         "place": _place(facts),
-        "cpu": facts["cpu"]["model"],
-        "board": facts["board"],
         "counts": counts,
         "items": items,
-    }
-    return {
-        "counts": counts,
         "wrong": [
             f"{row['item']}: wanted {row['wanted']}, found {row['found']}; {row['change']}"
             for row in items
             if row["verdict"] == "wrong"
         ],
         "summary": f"firmware of {host}: {', '.join(f'{number} {verdict}' for verdict, number in counts.items())}",
-        "json": json.dumps(data, indent=2, sort_keys=True) + "\n",
-        "markdown": _markdown(host, data),
-        "metrics": _metrics(counts),
+        "markdown": _markdown(host, facts, items),
     }
 
 
@@ -328,4 +288,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"firmware_report": firmware_report, "firmware_problems": firmware_problems}
+        return {"firmware_report": firmware_report}

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: firmware_facts
 short_description: Read what the kernel shows of the firmware's settings
 description:
-  - Reads files of /proc, /sys and /lib/firmware only, starts no command and writes nothing.
+  - Reads files of /proc, /sys and /run only, starts no command and writes nothing.
   - Judges nothing; the filter C(firmware_report) does.
   - What a host does not have is null; what the user may not read is in C(denied).
 options:
@@ -17,9 +17,6 @@ options:
     type: list
     elements: str
     default: []
-  metrics_directory:
-    description: Directory of which to say whether it exists.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -39,15 +36,10 @@ firmware:
   description: What was read; the keys are those of C(gather) in this module.
   type: dict
   returned: always
-metrics_directory_exists:
-  description: Whether the directory for metrics exists.
-  type: bool
-  returned: always
 """
 
 import re
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +48,7 @@ from ansible.module_utils.basic import AnsibleModule
 CPU = "/sys/devices/system/cpu"
 # efivarfs: four bytes of attributes, then the value; the GUID is EFI_GLOBAL_VARIABLE of the UEFI specification.
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+MEMORY = "/run/udev/data/+dmi:id"
 BOARD = ("sys_vendor", "product_name", "board_vendor", "board_name", "bios_vendor", "bios_version", "bios_date")
 # Of the CPU's flags and the kernel's arguments only those that say something about the firmware leave the host.
 FLAGS = ("cppc", "hwp", "hypervisor", "ida")
@@ -104,78 +97,18 @@ class Tree:
         return None
 
 
-def structures(table: bytes) -> Iterator[tuple[int, bytes, list[str]]]:
-    """Yield type, formatted area and strings of each structure of an SMBIOS table (DSP0134, section 6.1)."""
-    start = 0
-    while start + 4 <= len(table):
-        kind, length = table[start], table[start + 1]
-        end = table.find(b"\0\0", start + length)
-        if length < 4 or end < 0:
-            return  # cut off
-        strings = [text.decode(errors="replace").strip() for text in table[start + length : end].split(b"\0")]
-        yield kind, table[start : start + length], strings
-        start = end + 2
-
-
-def memory_devices(table: bytes) -> list[dict[str, Any]]:
-    """Return the populated memory slots of an SMBIOS table: type 17 (DSP0134, section 7.18); 0 is not said."""
-    found = []
-    for kind, area, strings in structures(table):
-        if kind != 17:
-            continue
-
-        def number(offset: int, form: str, area: bytes = area) -> int:
-            size = struct.calcsize(form)
-            return int(struct.unpack_from(form, area, offset)[0]) if offset + size <= len(area) else 0
-
-        def speed(offset: int, extended: int) -> int:
-            short = number(offset, "<H")
-            return number(extended, "<I") if short == 0xFFFF else short
-
-        size = number(0x0C, "<H")
-        if size == 0:
-            continue  # an empty slot
-        mib = number(0x1C, "<I") if size == 0x7FFF else (size & 0x7FFF) // (1024 if size & 0x8000 else 1)
-        name = number(0x10, "<B")
-        found.append(
-            {
-                "slot": strings[name - 1] if 0 < name <= len(strings) else "",
-                "size_mib": 0 if size == 0xFFFF else mib,
-                "rated_mts": speed(0x15, 0x54),
-                "configured_mts": speed(0x20, 0x58),
-            }
-        )
-    return sorted(found, key=lambda device: str(device["slot"]))
-
-
-def signature(family: int, model: int, stepping: int) -> int:
-    """Return the processor signature, CPUID leaf 1 in EAX (Intel SDM volume 2, CPUID)."""
-    base, extended = min(family, 0xF), max(family - 0xF, 0)
-    return extended << 20 | (model >> 4) << 16 | base << 8 | (model & 0xF) << 4 | stepping
-
-
-def packaged_revision(file: bytes, wanted: int, platform: int) -> int | None:
-    """Return the newest revision for a CPU in a file of Intel's updates (Intel SDM volume 3, microcode update).
-
-    Args:
-        file: one update after the other, each a header of 48 bytes, data, and perhaps a table of more signatures.
-        wanted: the processor's signature.
-        platform: its platform as a bit mask; 0 when the kernel does not say.
-    """
-    found, start = [], 0
-    while start + 48 <= len(file):
-        _, revision, _, own, _, _, flags, size, total = struct.unpack_from("<9I", file, start)
-        size, total = size or 2000, total or 2048
-        pairs, table = [(own, flags)], start + 48 + size
-        if total > size + 48 and table + 20 <= len(file):
-            count = int(struct.unpack_from("<I", file, table)[0])
-            last = min(start + total, len(file)) - 12
-            places = range(table + 20, min(table + 20 + 12 * count, last + 1), 12)
-            pairs += [struct.unpack_from("<2I", file, place) for place in places]
-        if any(one == wanted and (not platform or mask & platform) for one, mask in pairs):
-            found.append(int(revision))
-        start += total
-    return max(found, default=None)
+def memory_devices(text: str) -> list[dict[str, Any]]:
+    """Return the populated memory slots as udev's dmi_memory_id has noted them; 0 is not said."""
+    said = dict(re.findall(r"^E:MEMORY_DEVICE_(\w+)=(.*)$", text, re.MULTILINE))
+    numbers = sorted((name.partition("_")[0] for name in said if name.endswith("_SIZE")), key=int)
+    return [
+        {
+            "slot": said.get(f"{number}_LOCATOR", ""),
+            "rated_mts": int(said.get(f"{number}_SPEED_MTS", 0)),
+            "configured_mts": int(said.get(f"{number}_CONFIGURED_SPEED_MTS", 0)),
+        }
+        for number in numbers
+    ]
 
 
 def cpu(tree: Tree) -> dict[str, Any]:
@@ -183,31 +116,19 @@ def cpu(tree: Tree) -> dict[str, Any]:
     lines = (tree.text("/proc/cpuinfo") or "").partition("\n\n")[0].splitlines()
     said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     flags = set(said.get("flags", "").split())
-    numbers = {
-        key: int(said.get(name, "0")) if said.get(name, "0").isdigit() else 0
-        for key, name in (("family", "cpu family"), ("model_number", "model"), ("stepping", "stepping"))
-    }
     return {
         "vendor": said.get("vendor_id", ""),
         "model": said.get("model name", ""),
         "flags": [flag for flag in FLAGS if flag in flags],
         "microcode": said.get("microcode"),
-        **numbers,
     }
 
 
-def microcode(tree: Tree, processor: dict[str, Any]) -> dict[str, Any]:
-    """Return the revisions that the CPUs run, and the one that the installed package has for them."""
+def microcode(tree: Tree, said: str | None) -> list[int]:
+    """Return the revisions that the CPUs run; several where one was left behind."""
     folders = [name for name in tree.names(CPU) or () if re.fullmatch(r"cpu\d+", name)]
     each = {tree.text(f"{CPU}/{name}/microcode/version") for name in folders}  # none for a CPU that is offline
-    loaded = {text for text in each if text} or {text for text in [processor["microcode"]] if text}
-    packaged = None
-    if processor["vendor"] == "GenuineIntel":
-        numbers = [processor[key] for key in ("family", "model_number", "stepping")]
-        file = tree.data("/lib/firmware/intel-ucode/{:02x}-{:02x}-{:02x}".format(*numbers))
-        mask = tree.text(f"{CPU}/cpu0/microcode/processor_flags") or "0"
-        packaged = packaged_revision(file, signature(*numbers), int(mask, 16)) if file else None
-    return {"loaded": sorted({int(text, 16) for text in loaded}), "packaged": packaged}
+    return sorted({int(text, 16) for text in each if text} or {int(text, 16) for text in [said] if text})
 
 
 def bars(text: str) -> list[list[int]]:
@@ -246,7 +167,7 @@ def gather(root: Path, slots: Sequence[str]) -> dict[str, Any]:
     idle = f"{CPU}/cpu0/cpuidle"
     states = [name for name in tree.names(idle) or () if name.startswith("state")]
     boot = tree.data(SECURE_BOOT)
-    table = tree.data("/sys/firmware/dmi/tables/DMI")
+    memory = tree.text(MEMORY)
     marks = [name for name in ("/.dockerenv", "/run/.containerenv") if tree.at(name).exists()]
     return {
         "container": bool(tree.text("/run/systemd/container") or marks),
@@ -271,8 +192,8 @@ def gather(root: Path, slots: Sequence[str]) -> dict[str, Any]:
         "uefi": tree.at("/sys/firmware/efi").is_dir(),
         "efi_variables": bool(tree.names("/sys/firmware/efi/efivars")),
         "secure_boot": boot[4] if boot and len(boot) > 4 else None,
-        "memory": None if table is None else memory_devices(table),
-        "microcode": microcode(tree, processor),
+        "memory": None if memory is None else memory_devices(memory),
+        "microcode": microcode(tree, processor["microcode"]),
         "denied": sorted(tree.denied),
     }
 
@@ -280,18 +201,10 @@ def gather(root: Path, slots: Sequence[str]) -> dict[str, Any]:
 def main() -> None:
     """Read and return."""
     module = AnsibleModule(
-        argument_spec={
-            "slots": {"type": "list", "elements": "str", "default": []},
-            "metrics_directory": {"type": "path"},
-        },
+        argument_spec={"slots": {"type": "list", "elements": "str", "default": []}},
         supports_check_mode=True,
     )
-    directory = module.params["metrics_directory"]
-    module.exit_json(
-        changed=False,
-        firmware=gather(Path("/"), module.params["slots"]),
-        metrics_directory_exists=bool(directory) and Path(directory).is_dir(),
-    )
+    module.exit_json(changed=False, firmware=gather(Path("/"), module.params["slots"]))
 
 
 if __name__ == "__main__":

@@ -176,8 +176,7 @@ def _secure_boot(facts: Mapping[str, Any]) -> Reading:
 
 def _memory(facts: Mapping[str, Any]) -> Reading:
     if facts["memory"] is None:
-        why = "only root may read it" if _denied(facts, "/sys/firmware/dmi") else "the firmware has no DMI table"
-        return unknown(why)
+        return unknown("udev has not read the firmware's table of memory")
     said = [one for one in facts["memory"] if one["configured_mts"]]
     if not said:
         return unknown("the firmware does not say the speed of its memory")
@@ -186,14 +185,9 @@ def _memory(facts: Mapping[str, Any]) -> Reading:
 
 
 def _microcode(facts: Mapping[str, Any]) -> Reading:
-    loaded, packaged = facts["microcode"]["loaded"], facts["microcode"]["packaged"]
-    if not loaded:
+    if not facts["microcode"]:
         return unknown("the kernel shows no revision")
-    words = " and ".join(f"{revision:#x}" for revision in loaded)
-    if packaged is not None:
-        newer = packaged > min(loaded)
-        words += f", the installed package has {packaged:#x}{' for the next boot' * newer}"
-    return Reading(min(loaded), words)
+    return Reading(min(facts["microcode"]), " and ".join(f"{revision:#x}" for revision in facts["microcode"]))
 
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Reading]] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
+from fleet.model.rules import Refusal
 
 SHORTEST_PASSWORD = 20
 # The role itself logs in as these two.
@@ -30,43 +32,47 @@ def password_hash(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
 
 
-def acl_problems(users: Mapping[str, str], passwords: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with users and passwords, one line each; no line carries a password.
+def acl_refusals(users: Mapping[str, Any], passwords: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Yield what is wrong with users and passwords; no line carries a password.
 
     Args:
         users: rules by user name (redis_users).
         passwords: password by user name (redis_passwords).
     """
-    lines = [f"redis_users: user {name} is missing, the role needs it" for name in NEEDED if name not in users]
+    for name in NEEDED:
+        if name not in users:
+            yield Refusal(
+                "redis_users", f"user {name} is missing, the role needs it", "put it back, as in the defaults"
+            )
     for name, rules in users.items():
-        lines += _user_problems(name, rules)
-        lines += _password_problems(name, passwords.get(name))
-    lines += [f"redis_passwords: {name} is no user of redis_users" for name in passwords if name not in users]
-    return lines
+        yield from _user_refusals(name, rules)
+        yield from _password_refusals(name, passwords.get(name))
+    for name in passwords:
+        if name not in users:
+            yield Refusal(f"redis_passwords.{name}", "is no user of redis_users", "remove it, or add the user")
 
 
-def _user_problems(name: str, rules: object) -> list[str]:
+def _user_refusals(name: str, rules: object) -> Iterator[Refusal]:
+    key = f"redis_users.{name}"
     if not NAME.fullmatch(name) or name == "default":
-        return [f"redis_users: {name!r} cannot be a user's name: letters, digits, '_', '.', '-'; default stays off"]
-    if not isinstance(rules, str):
-        return [f"redis_users: the rules of {name} are not a text"]
-    return [
-        f"redis_users: a rule of {name} sets a password or a state ({rule[:1]}...); passwords stand in redis_passwords"
-        for rule in rules.split()
-        if CREDENTIAL_RULE.fullmatch(rule)
-    ]
+        yield Refusal(key, "cannot be a user's name", "take letters, digits, '_', '.', '-'; default stays off")
+    elif not isinstance(rules, str):
+        yield Refusal(key, "its rules are not a text", "write them in one text")
+    else:
+        for rule in rules.split():
+            if CREDENTIAL_RULE.fullmatch(rule):
+                wrong = f"a rule sets a password or a state ({rule[:1]}...)"
+                yield Refusal(key, wrong, "leave it out: passwords are in redis_passwords")
 
 
-def _password_problems(name: str, password: object) -> list[str]:
-    where = f"redis_passwords: {name}"
-    remedy = f"set vault_redis_{name} in the inventory's secrets.yml"
+def _password_refusals(name: str, password: object) -> Iterator[Refusal]:
+    key, right = f"redis_passwords.{name}", f"set vault_redis_{name} in the inventory's secrets.yml"
     if not isinstance(password, str) or not password:
-        return [f"{where} has no password: {remedy}"]
-    if len(password) < SHORTEST_PASSWORD:
-        return [f"{where} has a password of {len(password)} characters, {SHORTEST_PASSWORD} are the least: {remedy}"]
-    if not PASSWORD.fullmatch(password):
-        return [f"{where} has a password with a blank, quote, backslash or letter outside ASCII: {remedy}"]
-    return []
+        yield Refusal(key, "is no password", right)
+    elif len(password) < SHORTEST_PASSWORD:
+        yield Refusal(key, f"has {len(password)} characters, {SHORTEST_PASSWORD} are the least", right)
+    elif not PASSWORD.fullmatch(password):
+        yield Refusal(key, "has a blank, quote, backslash or letter outside ASCII", right)
 
 
 def acl_file(users: Mapping[str, str], passwords: Mapping[str, str]) -> str:
@@ -77,11 +83,10 @@ def acl_file(users: Mapping[str, str], passwords: Mapping[str, str]) -> str:
         passwords: password by user name (redis_passwords).
 
     Raises:
-        AnsibleFilterError: users and passwords do not pass acl_problems.
+        AnsibleFilterError: users and passwords do not pass acl_refusals.
     """
-    problems = acl_problems(users, passwords)
-    if problems:
-        raise AnsibleFilterError("; ".join(problems))
+    for refusal in acl_refusals(users, passwords):
+        raise AnsibleFilterError(str(refusal))
     lines = [DEFAULT_USER]
     for name in sorted(users):
         rules = " ".join(users[name].split())
@@ -94,4 +99,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of this file."""
-        return {"redis_acl_file": acl_file, "redis_acl_problems": acl_problems}
+        return {"redis_acl_file": acl_file}

@@ -167,7 +167,8 @@ def _known_sessions(service: FeedService) -> Sessions:
     sessions = _sessions(service)
     if sessions is None:
         raise StationError(
-            f"{service.name}: nobody knows which bars are due; it takes a feed with market_hours: always"
+            f"{service.name}: nobody knows which bars are due; "
+            "it takes a feed whose market_hours is always or names a market"
         )
     return sessions
 

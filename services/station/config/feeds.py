@@ -15,6 +15,7 @@ from station.config.values import (
     Credential,
     Interval,
     LocalTime,
+    MarketHours,
     Milliseconds,
     Name,
     Symbol,
@@ -47,12 +48,21 @@ class BarFile(Model):
         default=None, description="the symbol of all rows; without it the column `symbol` says it"
     )
     time: str = Field(default="time", description="the column of the time; its name may be empty")
+    time_format: str | None = Field(
+        default=None, description="of times that are text but not ISO 8601, such as %d.%m.%Y %H:%M:%S.%f"
+    )
     columns: Columns = Field(default_factory=Columns, description="how the file calls open, high, low, close, volume")
     unit: Literal["s", "ms", "us", "ns"] | None = Field(default=None, description="of times that are numbers")
     zone: Zone = Field(default="UTC", description="of times that name none")
     day_closes: LocalTime | None = Field(
         default=None, description="when the market closes, for rows that have a date only"
     )
+
+    @model_validator(mode="after")
+    def _check_time(self) -> Self:
+        if self.time_format and self.unit:
+            raise Breach("time_format", "is for times that are text, unit for times that are numbers; give one of them")
+        return self
 
 
 class BarTable(Model):
@@ -74,8 +84,9 @@ class Feed(Model):
 class LiveFeed(Feed):
     """What every vendor has."""
 
-    market_hours: Literal["always", "unknown"] = Field(
-        description="always, if a bar is due in each interval, so that a missing one is noticed; else unknown"
+    market_hours: MarketHours = Field(
+        description="when bars are due, so that a missing one is noticed: always, in the sessions of a market such as "
+        "XNYS or fx, or unknown"
     )
     grace_ms: Milliseconds = Field(default=10_000, description="milliseconds after its close that a bar may take")
     rest_url: Url | None = Field(default=None, description="another address of the vendor's REST interface")

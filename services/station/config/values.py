@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
+from station.modes.markets import names, suggestion
+
 FAMILIES = ("md", "strat", "exec", "tourn")
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*")
 _URL = re.compile(r"(https?|wss?)://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?")
@@ -96,6 +98,12 @@ def _zone(text: str) -> str:
     return text
 
 
+def _market_hours(text: str) -> str:
+    if text not in {"always", "unknown", *names()}:
+        raise ValueError(f'"{text}" is no market; write always, unknown or a market such as {suggestion(text)}')
+    return text
+
+
 def _matching(pattern: re.Pattern[str], text: str, words: str) -> str:
     if not pattern.fullmatch(text):
         raise ValueError(f'"{text}" {words}')
@@ -118,3 +126,4 @@ Streams = Annotated[tuple[Stream, ...], AfterValidator(_filled)]
 Url = Annotated[str, AfterValidator(_url)]
 LocalTime = Annotated[str, AfterValidator(_time)]
 Zone = Annotated[str, AfterValidator(_zone)]
+MarketHours = Annotated[str, AfterValidator(_market_hours)]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from station.clock import of_datetime
 from station.domain.market import Bar
 from station.errors import StationError
 from station.feeds import reading
@@ -33,6 +34,7 @@ class Layout:
         stamped: which end of its interval a row's time is.
         symbol: of all rows; None: the column `symbol` says it.
         time: column of the time.
+        time_format: of times that are text but not ISO 8601, as strptime has it.
         columns: of open, high, low, close and volume.
         unit: of times that are numbers: "s", "ms", "us" or "ns"; None: they are text.
         zone: of times that name none.
@@ -45,6 +47,7 @@ class Layout:
     symbol: str | None = None
     time: str = "time"
     columns: tuple[str, str, str, str, str] = PRICES
+    time_format: str | None = None
     unit: str | None = None
     zone: tzinfo = UTC
     day_closes: local_time | None = None
@@ -126,6 +129,9 @@ def _bar(row: Mapping[str, Any], layout: Layout) -> ClosedBar:
 def _close(value: object, layout: Layout) -> int:
     if layout.day_closes is not None:
         day = date.fromisoformat(str(value)[:10])
-        return reading.of_datetime(datetime.combine(day, layout.day_closes, layout.zone))
+        return of_datetime(datetime.combine(day, layout.day_closes, layout.zone))
+    if layout.time_format is not None:
+        time = datetime.strptime(str(value), layout.time_format)  # noqa: DTZ007 - the layout says the zone
+        value = (time if time.tzinfo else time.replace(tzinfo=layout.zone)).isoformat()
     stamp = reading.micros(value, layout.zone, layout.unit)
     return stamp + layout.interval if layout.stamped == "open" else stamp

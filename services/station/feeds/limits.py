@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from station.clock import Clock
-from station.feeds import reading
+from station.clock import Clock, of_datetime
 
 UNKNOWN_WAIT_S = 60.0  # when a vendor limits and does not say for how long
 _SECOND_NS = 1_000_000_000
@@ -87,7 +86,7 @@ def retry_after(header: str, now: int) -> float:
     if re.fullmatch(r"\d{1,9}", header.strip()):
         return float(header)
     try:
-        until = reading.of_datetime(parsedate_to_datetime(header))
+        until = of_datetime(parsedate_to_datetime(header))
     except (ValueError, TypeError):
         return UNKNOWN_WAIT_S
     return max(0.0, (until - now) / 1_000_000)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from station.clock import of_datetime, to_datetime
+
 PER_MICROSECOND = {"s": (1_000_000, 1), "ms": (1000, 1), "us": (1, 1), "ns": (1, 1000)}
 # Digits before and behind the point of any price and volume; more is a mistake, and costs memory when printed.
 _DIGITS = 40
@@ -57,14 +57,9 @@ def micros(value: object, zone: tzinfo = UTC, unit: str | None = None) -> int:
     return of_datetime(time if time.tzinfo else time.replace(tzinfo=zone))
 
 
-def of_datetime(time: datetime) -> int:
-    """Return a time that knows its zone as microseconds UTC."""
-    return (time - EPOCH) // MICROSECOND
-
-
 def text(time: int) -> str:
     """Return microseconds UTC as people read them."""
-    return (EPOCH + time * MICROSECOND).isoformat().replace("+00:00", "Z")
+    return to_datetime(time).isoformat().replace("+00:00", "Z")
 
 
 def parse_json(data: str | bytes) -> Any:

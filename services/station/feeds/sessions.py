@@ -3,46 +3,26 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain
 
 from station.errors import StationError
 from station.feeds.intervals import DAY, grid_close
 from station.feeds.reading import text
+from station.modes.calendar import HORIZON, Calendar, Session
+from station.modes.markets import ALWAYS_OPEN, UPDATE
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """When a market is open. All times are microseconds UTC.
+    """The bars of a calendar. All times are microseconds UTC.
 
-    Bars begin at whole multiples of their length; those that overlap a session are expected. Bars of a day or longer
-    close with their session.
-
-    Attributes:
-        hours: (open, close) of each session, in order; None: always open.
-        start, end: what `hours` was made for; nothing is known outside.
+    Bars begin at whole multiples of their length; those that overlap a session are expected, but for those within its
+    pause. Bars of a day or longer close with their session.
     """
 
-    hours: tuple[tuple[int, int], ...] | None = None
-    start: int = 0
-    end: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse hours that no calendar has.
-
-        Raises:
-            StationError: a session ends before it begins, or two are out of order.
-        """
-        for opened, closed in self.hours or ():
-            if opened >= closed:
-                raise StationError(
-                    f"the session that opens {text(opened)} closes {text(closed)}: put open before close"
-                )
-        for before, after in pairwise(self.hours or ()):
-            if before[1] > after[0]:
-                raise StationError(f"the session that opens {text(after[0])} is before the end of another: sort them")
+    calendar: Calendar
 
     def closes(self, start: int, end: int, interval: int) -> Iterator[int]:
         """Give the closes of the expected bars with start < close <= end, oldest first.
@@ -50,22 +30,7 @@ class Sessions:
         Raises:
             StationError: the calendar does not reach that far.
         """
-        if end <= start:
-            return
-        self._require(start, end)
-        if self.hours is None:
-            yield from range(grid_close(start, interval), end + 1, interval)
-            return
-        last = start
-        # A session's last bar may close after it, by less than an interval.
-        first = bisect_right(self.hours, start - interval, key=lambda session: session[1])
-        for opened, closed in self.hours[first:]:
-            if opened >= end:
-                return
-            for close in _session_closes(opened, closed, interval):
-                if last < close <= end:
-                    yield close
-                    last = close
+        return chain.from_iterable(self._runs(start, end, interval))
 
     def missing(self, before: int, after: int, interval: int) -> tuple[int, int, int] | None:
         """Return first close, last close and number of the bars expected between two closes, None if there are none.
@@ -73,12 +38,9 @@ class Sessions:
         Raises:
             StationError: the calendar does not reach that far.
         """
-        if self.hours is None:
-            # Not one by one: a mistaken date must not cost minutes.
-            closes: range | list[int] = range(grid_close(before, interval), after, interval)
-        else:
-            closes = list(self.closes(before, after - 1, interval))
-        return (closes[0], closes[-1], len(closes)) if closes else None
+        # Not one by one: a mistaken date must not cost minutes.
+        runs = list(self._runs(before, after - 1, interval))
+        return (runs[0][0], runs[-1][-1], sum(map(len, runs))) if runs else None
 
     def last_close(self, time: int, interval: int) -> int | None:
         """Return the newest expected close that is not after a moment, None if the calendar begins later.
@@ -87,28 +49,48 @@ class Sessions:
             StationError: the calendar does not reach that far.
         """
         self._require(time, time)
-        if self.hours is None:
+        if self.calendar is ALWAYS_OPEN:
             return time // interval * interval
         # Of sessions that have begun; the newest may be too young for a whole bar.
-        for opened, closed in reversed(self.hours[: bisect_right(self.hours, time, key=lambda session: session[0])]):
-            closes = [close for close in _session_closes(opened, closed, interval) if close <= time]
-            if closes:
-                return closes[-1]
+        for session in reversed(list(self.calendar.sessions(time - HORIZON, time + 1))):
+            for run in reversed(_session_runs(session, interval)):
+                closes = range(run.start, min(run.stop, time + 1), run.step)
+                if closes:
+                    return closes[-1]
         return None
 
+    def _runs(self, start: int, end: int, interval: int) -> Iterator[range]:
+        """Give the closes with start < close <= end as runs that are not empty."""
+        if end <= start:
+            return
+        self._require(start, end)
+        if self.calendar is ALWAYS_OPEN:
+            yield from filter(None, [range(grid_close(start, interval), end + 1, interval)])
+            return
+        last = start
+        # A session's last bar may close after it, by less than an interval.
+        for session in self.calendar.sessions(start - interval, end):
+            for run in _session_runs(session, interval):
+                first = max(run.start, last + 1 + (run.start - last - 1) % interval)
+                closes = range(first, min(run.stop, end + 1), interval)
+                if closes:
+                    yield closes
+                    last = closes[-1]
+
     def _require(self, start: int, end: int) -> None:
-        if self.hours is not None and not self.start <= start <= end <= self.end:
-            raise StationError(
-                f"the calendar reaches from {text(self.start)} to {text(self.end)}, "
-                f"asked for {text(start)} to {text(end)}: update the calendar"
-            )
+        wrong = "" if self.calendar is ALWAYS_OPEN else self.calendar.outside(start, end)
+        if wrong:
+            raise StationError(f"{wrong}, and nothing is known of bars from {text(start)} to {text(end)}: {UPDATE}")
 
 
-def _session_closes(opened: int, closed: int, interval: int) -> Iterator[int]:
+def _session_runs(session: Session, interval: int) -> list[range]:
     if interval >= DAY:
-        yield closed
-        return
-    yield from range(grid_close(opened, interval), grid_close(closed - 1, interval) + 1, interval)
+        return [range(session.closes, session.closes + 1, interval)]
+    edges = (session.opens, *(session.pause or ()), session.closes)
+    return [
+        range(grid_close(opens, interval), grid_close(closes - 1, interval) + 1, interval)
+        for opens, closes in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
-ALWAYS = Sessions()
+ALWAYS = Sessions(ALWAYS_OPEN)

@@ -2,8 +2,7 @@
 """The hash that ties a record to all before it.
 
 `hash = SHA256("audit.v1" 0x00 || chain id || sequence as 8 bytes || previous hash || SHA256(record))`: the prefix and
-the chain id keep a record of one chain out of another, and every part but the prefix has one length
-(docs/explanation/decisions.md).
+the chain id keep a record of one chain out of another, and every part has a fixed length.
 """
 
 from __future__ import annotations

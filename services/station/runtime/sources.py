@@ -28,13 +28,16 @@ from station.feeds.vendors.kraken import kraken
 from station.feeds.vendors.tiingo import ENDPOINTS as TIINGO
 from station.feeds.vendors.tiingo import Account
 from station.feeds.vendors.tiingo_live import Subscription, tiingo
+from station.modes.markets import market
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 
 
 def sessions_of(options: LiveFeed) -> Sessions | None:
     """Return when bars are due, None if nobody knows."""
-    return ALWAYS if options.market_hours == "always" else None
+    if options.market_hours == "unknown":
+        return None
+    return ALWAYS if options.market_hours == "always" else Sessions(market(options.market_hours))
 
 
 def live(
@@ -80,7 +83,7 @@ def replay(name: str, options: ReplayFeed, known: Mapping[str, int], credentials
     if options.table is not None:
         sources = _tables(options.table, options, interval, credentials, clock)
     else:
-        sources = [partial(read, Path(file.path), _layout(file, interval)) for file in options.files]
+        sources = [partial(read, Path(file.path), layout(file, interval)) for file in options.files]
     # All of it is played in the order of closes, so what closed before the newest bar was played, of every symbol.
     played = max(known.values(), default=0)
     recording = Recording(name, options.symbols, interval, tuple(partial(_since, source, played) for source in sources))
@@ -95,7 +98,8 @@ def _since(source: Source, close: int) -> Iterator[ClosedBar]:
     return (bar for bar in source() if bar.close >= close)
 
 
-def _layout(file: BarFile, interval: int) -> Layout:
+def layout(file: BarFile, interval: int) -> Layout:
+    """Return what the rows of a configured file mean; the interval is in microseconds."""
     columns = file.columns
     return Layout(
         interval=interval,
@@ -103,6 +107,7 @@ def _layout(file: BarFile, interval: int) -> Layout:
         stamped=file.stamped,
         symbol=file.symbol,
         time=file.time,
+        time_format=file.time_format,
         columns=(columns.open, columns.high, columns.low, columns.close, columns.volume),
         unit=file.unit,
         zone=ZoneInfo(file.zone),

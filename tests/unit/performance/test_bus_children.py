@@ -16,24 +16,12 @@ from tests.performance.bus.children import Child, Usage, busy_s, usage
 PATIENCE_S = 60
 
 
-def double(bench: Connection, number: int) -> int:
-    bench.send(f"ready for {bench.recv()}")
-    return 2 * number
-
-
 def end_early(_bench: Connection) -> None:
     raise SystemExit(3)
 
 
 def sleep(_bench: Connection) -> None:
     time.sleep(10 * PATIENCE_S)
-
-
-def test_it_hears_words_and_answers_with_what_its_function_returns():
-    with Child(double, 21) as child:
-        child.tell("work")
-        assert child.hear(PATIENCE_S) == "ready for work"
-        assert child.hear(PATIENCE_S) == 42
 
 
 def test_one_that_ends_early_is_an_error_of_one_line():
@@ -56,10 +44,6 @@ def test_usage_is_read_whatever_the_program_is_called(tmp_path: Path):
     (folder / "stat").write_text(f"7 (a ) b) S 1 7 7 0 -1 0 0 0 0 0 {3 * ticks} {2 * ticks} 0 0 20 0 1 0 5\n")
     (folder / "status").write_text("Name:\ta ) b\nVmRSS:\t    2048 kB\nRssAnon:\t    1024 kB\nThreads:\t1\n")
     assert usage(7, tmp_path) == Usage(cpu_s=5.0, rss=2 << 20, anonymous=1 << 20)
-
-
-def test_our_own_usage_can_be_read():
-    assert usage(os.getpid()).rss > usage(os.getpid()).anonymous > 0
 
 
 def test_waiting_is_not_being_busy(tmp_path: Path):

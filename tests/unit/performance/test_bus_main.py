@@ -50,12 +50,6 @@ def test_a_missed_goal_is_said_and_kept(monkeypatch: pytest.MonkeyPatch, capsys:
     assert report.read("bus")[0].met is False
 
 
-def test_one_part_alone_is_printed_and_not_kept(results: Path, monkeypatch: pytest.MonkeyPatch):
-    measured(monkeypatch, [row("p99", 900, "µs")])
-    assert bench.main(["--only", "latency"]) == 0
-    assert list(results.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -79,9 +73,3 @@ def test_without_figures_it_says_why_and_keeps_nothing(
 def test_sigterm_is_an_interruption_so_that_everything_is_ended(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bench, "_measure", lambda _: signal.raise_signal(signal.SIGTERM))
     assert bench.main([]) == 130
-
-
-@pytest.mark.parametrize("words", [["--seconds", "1"], ["--rounds", "0"], ["--only", "all"]])
-def test_what_makes_no_figure_is_refused(words: list[str]):
-    with pytest.raises(SystemExit):
-        bench.main(words)

@@ -30,6 +30,8 @@ class Set:
             "path": str(self.folder / name),
             "content": content,
             "link": None,
+            "directory": False,
+            "secret": False,
             "mode": "0644",
             "validate": [],
         }
@@ -146,14 +148,44 @@ def test_a_link_to_nothing_is_refused(files):
 
 def test_a_folder_in_the_way_is_refused(files, tmp_path):
     (tmp_path / "x").mkdir()
-    with pytest.raises(fs.FileSetError, match="neither a file nor a link"):
+    with pytest.raises(fs.FileSetError, match="is a directory: move it away"):
         files.add("x", "one").converge()
 
 
 @pytest.mark.parametrize("entry", [{"content": "a", "link": "/etc"}, {"content": None, "link": None}])
 def test_an_entry_with_both_or_neither_content_and_link_is_refused(files, entry):
-    with pytest.raises(fs.FileSetError, match="either content or link"):
+    with pytest.raises(fs.FileSetError, match="give one of content, template, src, link and directory"):
         files.add("x", **entry).converge()
+
+
+def test_a_directory_is_made_before_the_files_in_it_and_keeps_its_permissions(files, tmp_path):
+    files.add("d/x", "one").add("d", directory=True, mode="0700").converge()
+    assert (tmp_path / "d").stat().st_mode & 0o777 == 0o700
+    assert not files.converge()["changed"]
+    (tmp_path / "d").chmod(0o755)
+    assert files.converge()["paths"] == [str(tmp_path / "d")]
+    assert (tmp_path / "d/x").read_text() == "one"
+
+
+def test_a_file_in_the_way_of_a_directory_is_refused_and_kept(files, tmp_path):
+    (tmp_path / "d").write_text("mine")
+    with pytest.raises(fs.FileSetError, match="is no directory: move it away"):
+        files.add("d", directory=True).converge()
+    assert (tmp_path / "d").read_text() == "mine"
+
+
+def test_a_pattern_removes_no_directory(files, tmp_path):
+    (tmp_path / "d").mkdir()
+    assert not files.declare(purge=[str(tmp_path / "*")]).converge()["changed"]
+    assert (tmp_path / "d").is_dir()
+
+
+def test_the_difference_of_a_secret_does_not_show_it(files):
+    files.add("x", "old-secret", secret=True).converge()
+    files.options["files"] = []
+    (diff,) = files.add("x", "new-secret", secret=True).converge()["diff"]
+    assert "secret)" in diff["after"]
+    assert not {"old-secret", "new-secret"} & {line for text in diff.values() for line in text.split()}
 
 
 def test_an_unknown_owner_is_refused(files):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,10 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a folder that differs from inventory/vm in one encrypted variable, and whose key is that of the agent."""
+    """Return a folder like inventory/vm with one encrypted variable, whose hosts listen on the usual port."""
     for name in ("group_vars", "host_vars"):
         (tmp_path / name).symlink_to(INVENTORIES / "vm" / name)
-    lines = (INVENTORIES / "vm" / "hosts.yml").read_text().splitlines(keepends=True)
+    lines = re.sub(r", ansible_port: \d+", "", (INVENTORIES / "vm" / "hosts.yml").read_text()).splitlines(keepends=True)
     (tmp_path / "hosts.yml").write_text("".join(line for line in lines if "private_key" not in line))
     sealed = VaultLib([("default", VaultSecret(PASSWORD.encode()))]).encrypt("all: {vars: {vault_extra: closed}}\n")
     (tmp_path / "secrets.yml").write_bytes(sealed)

@@ -20,7 +20,6 @@ from plugins.filter.services import (
     journal_key,
     journal_keys,
     journal_verifier,
-    package_file,
     services_problems,
     services_scrape,
     services_set,
@@ -51,6 +50,13 @@ def problems(services: list[dict[str, Any]], online: str = "0-3") -> list[str]:
 
 def test_the_services_of_the_fleet_have_no_problem(services: list[dict[str, Any]]) -> None:
     assert problems(services) == []
+
+
+def test_a_host_without_services_has_no_problem_and_still_a_key_for_its_journal() -> None:
+    assert problems([]) == []
+    assert services_units([]) == services_scrape([]) == []
+    assert services_set([]) != services_set(services_units(SERVICES[1:2]))
+    assert journal_keys([], SECRET, "station/journal") == [journal_verifier(SECRET, "station/journal")]
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_one(services: list[dict[str, Any]]) -> None:
@@ -131,7 +137,7 @@ def test_a_unit_reaches_the_addresses_that_its_service_names_and_a_feed_whatever
 
 def test_a_replay_from_another_hosts_database_reaches_that_host(services: list[dict[str, Any]]) -> None:
     del services[1]["feed"]["files"]
-    services[1]["feed"]["table"] = {"address": "10.10.0.9:9000", "origin": "backtesting"}
+    services[1]["feed"]["table"] = {"address": "10.10.0.9:9000", "origin": "gym-anytrading"}
     assert services_units(services)[2]["network"] == ["10.10.0.9"]
 
 
@@ -215,12 +221,6 @@ def test_a_short_secret_is_refused_and_not_repeated() -> None:
     with pytest.raises(AnsibleFilterError, match="shorter than 32 characters") as caught:
         journal_key("change-me", "station/journal")
     assert "change-me" not in str(caught.value)
-
-
-def test_a_file_of_a_package_is_found_or_is_nowhere() -> None:
-    assert Path(package_file("backtesting", "test/EURUSD.csv")).is_file()
-    assert package_file("backtesting", "test/none.csv") == ""
-    assert package_file("no_such_package", "x") == ""
 
 
 def test_templates_find_every_filter() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.paths import PROJECT
 from tests.servers.process import Process, until
-from tests.servers.supervisor import QUESTDB, SERVICE, Rule, Unit
+from tests.servers.supervisor import QUESTDB, REDIS, SERVICE, Rule, Unit
 
 
 @dataclass
@@ -40,6 +42,26 @@ def program(tmp_path: Path) -> Ends:
     made = Ends(tmp_path)
     made.launch()
     return made
+
+
+@pytest.mark.parametrize(
+    ("rule", "template"),
+    [
+        (REDIS, "redis/templates/redis-server@bus.conf.j2"),
+        (QUESTDB, "questdb/templates/questdb.service.j2"),
+        (SERVICE, "services/templates/station@.service.j2"),
+    ],
+)
+def test_the_rules_are_those_of_the_roles(rule: Rule, template: str) -> None:
+    text = (PROJECT / "roles" / template).read_text()
+    said = dict(
+        re.findall(r"^(Restart|RestartSec|StartLimitIntervalSec|StartLimitBurst)=([\w-]+)$", text, re.MULTILINE)
+    )
+    assert float(said["RestartSec"].rstrip("s")) == rule.after_s
+    assert said["Restart"] == ("always" if rule.always else "on-failure")
+    assert ("RestartPreventExitStatus=2" in text) is not rule.always
+    limit = (float(said["StartLimitIntervalSec"]), int(said.get("StartLimitBurst", 0)))
+    assert limit == (0, 0) if rule.burst is None else limit == (rule.interval_s, rule.burst)
 
 
 def test_what_died_is_started_after_its_time(program):

@@ -128,12 +128,24 @@ def test_every_source_of_bars_is_taken(feed: dict[str, Any]) -> None:
         (FEED, "cpus", "2-", 'cpus: "2-" is no CPU list; write one such as 2-3,8'),
         (FEED, "cpus", "5-2", 'cpus: "5-2" counts down in 5-2; write 2-5'),
         (FEED, "state_folder", "var", 'state_folder: "var" is no absolute path'),
+        (
+            FEED | {"feed": LIVE | {"source": "exchange", "exchange": "kraken"}},
+            "feed.market_hours",
+            "NYSE",
+            'feed.market_hours: "NYSE" is no market; write always, unknown or a market such as XNYS',
+        ),
         (FEED, "feed.interval", "1 hour", 'feed.interval: "1 hour" is no interval; write a number and s, m, h or d'),
         (FEED, "feed.symbols", [], "feed.symbols: is empty; name at least one"),
         (FEED, "feed.symbols", ["A", "A"], "feed.symbols: A is there twice; name it once"),
         (FEED, "feed.files", None, "feed.files: are missing, and table too; give one of them"),
         (FEED, "feed.table", {"origin": "x"}, "feed.files: are there as well as table; give one of them"),
         (FEED, "feed.files.0.zone", "Mars", 'feed.files.0.zone: "Mars" is no time zone'),
+        (
+            changed(FEED, "feed.files.0.unit", "s"),
+            "feed.files.0.time_format",
+            "%Y",
+            "feed.files.0.time_format: is for times that are text, unit for times that are numbers; give one of them",
+        ),
         (FEED, "feed.speed", -1, "feed.speed: -1 is wrong; input should be greater than or equal to 0"),
         (FEED, "deadline_ms", 30_000, "deadline_ms: 30000 is not below watchdog_s, 30 s"),
         (AGENT, "budget_ms", 51, "budget_ms: 51 is more than deadline_ms, 50; lower it"),
@@ -210,11 +222,6 @@ def not_there(file: Path) -> None:
 
 def not_text(file: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
-
-
-def a_folder(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
 
 
 @pytest.mark.parametrize("damage", [not_there, not_text])

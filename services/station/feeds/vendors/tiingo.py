@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from station.clock import Clock
+from station.clock import Clock, of_datetime
 from station.domain.market import Bar
 from station.errors import StationError
 from station.feeds import reading
@@ -140,13 +140,13 @@ class TiingoHistory:
     def _daily(self, symbol: str, row: Any) -> ClosedBar:
         day = date.fromisoformat(row["date"][:10])
         # On the few days with an early close the stamp is late, never early.
-        close = reading.of_datetime(datetime.combine(day, CLOSES, NEW_YORK))
+        close = of_datetime(datetime.combine(day, CLOSES, NEW_YORK))
         split, dividend = reading.decimal(row["splitFactor"]), reading.decimal(row["divCash"])
         if split != 1:
             self._notify(Finding("split", symbol, close, f"{split} new shares for one old on {day}"))
         if dividend:
             self._notify(Finding("dividend", symbol, close, f"{dividend} a share went off on {day}"))
-        ready = reading.of_datetime(datetime.combine(day, READY, NEW_YORK))
+        ready = of_datetime(datetime.combine(day, READY, NEW_YORK))
         return ClosedBar(self._bar(symbol, row), close, available=ready)
 
     def _bar(self, symbol: str, row: Any) -> Bar:

@@ -142,17 +142,6 @@ def test_hardware_that_contradicts_itself_is_refused(sandbox, refused, change, k
     refused("host_vars/alpha.yml:", f" alpha: hardware.cpu.{key}: ", wrong)
 
 
-@pytest.mark.parametrize("value", [1, 60])
-def test_two_owners_of_one_sysctl_key_are_refused_even_when_they_agree(sandbox, refused, value):
-    sandbox.add(DATABASE, f"boot_sysctl:\n  vm.dirty_ratio: 10\n  vm.swappiness: {value}\n")
-    refused("group_vars/database.yml:4: alpha: boot_sysctl: sysctl key vm.swappiness", "store_sysctl", "main.yml:6")
-
-
-def test_a_sysctl_key_written_with_slashes_is_the_same_key(sandbox, refused):
-    sandbox.add(DATABASE, "boot_sysctl: {vm/swappiness: 1}\n")
-    refused("group_vars/database.yml:2: alpha: boot_sysctl: sysctl key vm.swappiness")
-
-
 def test_two_owners_of_one_kernel_argument_are_refused(sandbox, refused):
     sandbox.add(DATABASE, "store_kernel_arguments:\n  - quiet\n  - isolcpus=4-5\n")
     line = refused("", "alpha: ", "kernel argument isolcpus is claimed by")
@@ -186,7 +175,8 @@ def test_a_group_that_a_play_uses_by_now_may_not_stay_in_the_ledger(sandbox, ref
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("10.0.0.2", "10.0.0.2"), ("fd00::2", "fd00:0::2"), ("10.0.0.2", "::ffff:10.0.0.2")]
+    ("first", "second"),
+    [("10.0.0.2", "10.0.0.2"), ("fd00::2", "fd00:0::2"), ("10.0.0.2", "::ffff:10.0.0.2"), ("B.lan", "b.lan.")],
 )
 def test_duplicate_addresses_are_refused(sandbox, refused, first, second):
     sandbox.replace(HOSTS, "{ansible_host: 10.0.0.2}", f'{{ansible_host: "{first}"}}')

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from ansible._internal._datatag._tags import Origin
 
+from fleet.model.problems import Place
 from fleet.model.reading import TolerantLoader, place_of
 
 
@@ -21,9 +22,9 @@ def test_keys_and_values_know_their_file_and_line(tmp_path):
     file = tmp_path / "vars.yml"
     file.write_text("# first\none: text\ntwo:\n  - 5\n")
     content = TolerantLoader().load_from_file(str(file))
-    assert [(place_of(key).file, place_of(key).line) for key in content] == [(file, 2), (file, 3)]
-    assert place_of(content["one"]).line == 2
-    assert place_of(content["two"][0]).line == 4
+    assert [place_of(key) for key in content] == [Place(file, 2), Place(file, 3)]
+    assert place_of(content["one"]) == Place(file, 2)
+    assert place_of(content["two"][0]) == Place(file, 4)
 
 
 def test_what_no_file_contains_has_no_place():

@@ -15,6 +15,7 @@ import pytest
 from docker.errors import NotFound
 
 from fleet.errors import UserError
+from lab import samples
 from lab.containers import __main__ as command
 from lab.containers import engine, hosts, image, secrets
 
@@ -28,7 +29,12 @@ def roomy_machine_with_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
     monkeypatch.setattr(command, "LAB_STATE", tmp_path)
     monkeypatch.setattr(engine, "start", MagicMock(side_effect=AssertionError("the engine was started")))
-    for module, name in ((secrets, "make_vault"), (secrets, "write_local_values"), (image, "find_mirrors")):
+    for module, name in (
+        (secrets, "make_vault"),
+        (secrets, "write_local_values"),
+        (image, "find_mirrors"),
+        (samples, "provide"),
+    ):
         monkeypatch.setattr(module, name, MagicMock())
     monkeypatch.setattr(secrets, "make_ssh_key", lambda: tmp_path / "id_ed25519")
     monkeypatch.setattr(image, "provide", lambda *_: "station-lab:test")

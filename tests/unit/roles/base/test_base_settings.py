@@ -1,41 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What role base computes from its variables."""
 
-import base64
 import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from roles.base.filter_plugins import base_settings as bs
 
-ED25519 = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)
-KEY = f"ssh-ed25519 {base64.b64encode(ED25519).decode()} operator"
-GOOD = {
-    "distribution": "Debian",
-    "version": "13.1",
-    "addresses": {"station": "10.0.0.1", "vps": "fd00::1"},
-    "certificates": [],
-    "connection_key": "",
-    "base_admin_keys": [],
-    "base_admin_user": "ops",
-    "base_apt_sources": [],
-    "base_groups": ["ssh-users"],
-    "base_maintenance_window": "Sat 06:00",
-    "base_ntp_servers": ["ntp.example"],
-    "base_timezone": "Etc/UTC",
-}
 ARCHIVE = {"name": "debian", "uris": ["https://apt.example/debian"], "suites": ["{release}"], "signed_by": "/k.gpg"}
-
-
-def refused(**changes: object) -> str:
-    found = bs.problems(GOOD | changes)
-    assert len(found) == 1, found
-    assert "\n" not in found[0]
-    return found[0]
 
 
 def openssl(folder: Path, name: str, *, authority: bool) -> Path:
@@ -57,78 +31,35 @@ def authority(folder: Path) -> Path:
     return openssl(folder, "authority", authority=True)
 
 
-def test_good_settings_are_accepted():
-    assert bs.problems(GOOD) == []
-
-
 @pytest.mark.parametrize(("name", "version"), [("Debian", "12"), ("Debian", "13.2"), ("Ubuntu", "24.04")])
 def test_every_supported_system_is_accepted(name, version):
-    assert bs.problems(GOOD | {"distribution": name, "version": version}) == []
+    assert bs.host_problems(name, version) == []
 
 
 @pytest.mark.parametrize(("name", "version"), [("Debian", "11.4"), ("Ubuntu", "22.04"), ("Fedora", "42")])
 def test_another_system_is_refused_with_those_that_work(name, version):
-    said = refused(distribution=name, version=version)
+    (said,) = bs.host_problems(name, version)
     assert f"{name} {version} is not supported" in said
     assert "Debian 12, Debian 13, Ubuntu 24.04" in said
 
 
-@pytest.mark.parametrize("name", ["my_host", "Station", "-a", "a" * 64, "a.b"])
-def test_a_name_that_is_no_host_name_is_refused(name):
-    assert "is no host name" in refused(addresses={name: "10.0.0.1"})
+def test_the_hosts_file_has_each_address_with_the_short_name_of_a_host_with_a_domain():
+    found = bs.hosts_entries({"vps.example.com": "10.0.0.2", "a": "10.0.0.1", "far": "far.example.com", "here": ""})
+    assert [(entry["address"], entry["names"]) for entry in found] == [
+        ("10.0.0.1", "a"),
+        ("10.0.0.2", "vps.example.com vps"),
+    ]
 
 
-def test_a_name_in_place_of_an_address_is_refused():
-    assert "the hosts file needs an IP address" in refused(addresses={"vps": "vps.example"})
-
-
-def test_root_is_no_administrator():
-    assert "base_admin_user is root" in refused(base_admin_user="root")
-
-
-def test_a_private_key_is_no_public_key():
-    assert "entry 1 of base_admin_keys is no ssh public key" in refused(base_admin_keys=["-----BEGIN OPENSSH PRIVATE"])
-
-
-def test_keys_that_lock_the_connection_out_are_refused():
-    other = "ssh-ed25519 " + base64.b64encode(ED25519[:-1] + b"\1").decode()
-    assert "locked out" in refused(base_admin_keys=[other], connection_key=KEY)
-    assert bs.problems(GOOD | {"base_admin_keys": [other, KEY], "connection_key": KEY}) == []
-
-
-@given(st.text())
-def test_no_text_without_matching_data_is_a_public_key(text):
-    assert not bs.is_public_key(f"ssh-ed25519 {text}")
-
-
-def test_a_misspelt_time_zone_is_refused_with_the_nearest():
-    assert refused(base_timezone="Europe/Viena").endswith("write Europe/Vienna")
-
-
-@pytest.mark.parametrize("zone", ["", "../etc/passwd", "Nowhere/At_all"])
-def test_what_is_no_time_zone_at_all_is_refused(zone):
-    assert "does not exist" in refused(base_timezone=zone)
-
-
-@pytest.mark.parametrize("window", ["Saturday 06:00", "Sat 24:00", "6:00", ""])
-def test_a_window_that_is_no_time_is_refused(window):
-    assert "base_maintenance_window" in refused(base_maintenance_window=window)
-
-
-def test_a_host_without_a_time_server_is_refused():
-    assert "base_ntp_servers is empty" in refused(base_ntp_servers=[])
-
-
-def test_a_source_without_a_key_path_or_key_is_refused():
-    assert "signed_by of debian" in refused(base_apt_sources=[ARCHIVE | {"signed_by": "trusted"}])
-
-
-def test_a_source_whose_address_is_no_address_is_refused():
-    assert "no archive's address" in refused(base_apt_sources=[ARCHIVE | {"uris": ["apt.example/debian"]}])
-
-
-def test_all_problems_are_told_at_once():
-    assert len(bs.problems(GOOD | {"base_admin_user": "root", "base_timezone": "x", "version": "11"})) == 3
+def test_a_unit_that_must_not_restart_becomes_a_pattern_that_perl_reads():
+    units = {
+        "redis": [
+            {"name": "redis-server@bus.service", "restart": False},
+            {"name": "exporter.service", "restart": True},
+        ],
+        "services": [{"name": "station@*.service", "restart": False}],
+    }
+    assert bs.needrestart_patterns(units) == [r"^redis\-server\@bus\.service", r"^station\@.*\.service"]
 
 
 def test_an_authority_becomes_one_file_of_its_own(authority):

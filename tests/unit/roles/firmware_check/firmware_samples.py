@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small trees of /proc, /sys and /lib/firmware as machines of the fleet would show them: path -> content.
+"""Small trees of /proc, /sys and /run as machines of the fleet would show them: path -> content.
 
 They are written from the kernel's ABI documents and the processors' data, not copied from machines: no test here has
 seen one of these boards.
@@ -7,13 +7,13 @@ seen one of these boards.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 Content = str | bytes
 GIB = 2**30
+MEMORY = "/run/udev/data/+dmi:id"
 GPU, NIC, NVME, OTHER = "0x030000", "0x020000", "0x010802", "0x060400"
 EFI = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -69,32 +69,14 @@ def idle(driver: str, *names: str) -> dict[str, str]:
     }
 
 
-def module(slot: str, mib: int, rated: int, configured: int, length: int = 0x5C) -> bytes:
-    """Return a structure of type 17: a memory module, or an empty slot when it has no size."""
-    area = bytearray(length)
-    struct.pack_into("<BBH", area, 0, 17, length, 0x1100)
-    struct.pack_into("<H", area, 0x0C, 0x7FFF if mib >= 0x7FFF else mib)
-    struct.pack_into("<B", area, 0x10, 1)
-    struct.pack_into("<H", area, 0x15, min(rated, 0xFFFF))
-    if length >= 0x22:
-        struct.pack_into("<I", area, 0x1C, mib if mib >= 0x7FFF else 0)
-        struct.pack_into("<H", area, 0x20, min(configured, 0xFFFF))
-    if length >= 0x5C:
-        struct.pack_into("<II", area, 0x54, rated if rated >= 0xFFFF else 0, configured if configured >= 0xFFFF else 0)
-    return bytes(area) + slot.encode() + b"\0maker\0\0"
-
-
-def dmi(*modules: bytes) -> bytes:
-    """Return a table: a structure without strings, the modules, the end."""
-    return b"\x10\x06\x00\x10\x00\x00\0\0" + b"".join(modules) + b"\x7f\x04\x00\x7f\0\0"
-
-
-def update(sign: int, flags: int, revision: int, more: tuple[tuple[int, int], ...] = ()) -> bytes:
-    """Return one microcode update with 16 bytes of data and perhaps further signatures."""
-    table = struct.pack("<5I", len(more), 0, 0, 0, 0) if more else b""
-    table += b"".join(struct.pack("<3I", *pair, 0) for pair in more)
-    head = struct.pack("<9I", 1, revision, 0x20240101, sign, 0, 1, flags, 16, 64 + len(table))
-    return head + bytes(12) + bytes(16) + table
+def memory(*modules: tuple[str, int, int]) -> str:
+    """Return what udev notes of slots: name, rated and configured MT/s, 0 where it says none; an empty slot is 0, 0."""
+    lines = ["E:MEMORY_ARRAY_LOCATION=System Board Or Motherboard", f"E:MEMORY_ARRAY_NUM_DEVICES={len(modules)}"]
+    for number, (slot, rated, configured) in enumerate(modules):
+        said = {"LOCATOR": slot, "SPEED_MTS": rated, "CONFIGURED_SPEED_MTS": configured}
+        said |= {"SIZE": 32 * GIB} if rated else {"PRESENT": 0}
+        lines += [f"E:MEMORY_DEVICE_{number}_{key}={value}" for key, value in said.items() if value or key == "PRESENT"]
+    return "\n".join(lines)
 
 
 I9_12900H: dict[str, Content] = {
@@ -112,11 +94,9 @@ I9_12900H: dict[str, Content] = {
     "/sys/class/iommu/dmar0/": "",
     "/sys/class/iommu/dmar1/": "",
     EFI: b"\x06\0\0\0\x00",
-    "/sys/firmware/dmi/tables/DMI": dmi(module("DIMM A", 32768, 5600, 4800), module("DIMM B", 32768, 5600, 4800)),
+    MEMORY: memory(("DIMM A", 5600, 4800), ("DIMM B", 5600, 4800)),
     "/sys/devices/system/cpu/cpu0/microcode/version": "0x43b",
-    "/sys/devices/system/cpu/cpu0/microcode/processor_flags": "0x80",
     "/sys/devices/system/cpu/cpu1/microcode/version": "0x43b",
-    "/lib/firmware/intel-ucode/06-9a-03": update(0x906A3, 0x80, 0x43C) + update(0x906A3, 0x40, 0x500),
     **pci("0000:00:02.0", GPU, (0, 0), (0, 0), ((0x6000000000, 256 * 2**20),)),
     **pci("0000:02:00.0", NIC, (4, 8.0), (8, 8.0)),
     "/sys/bus/pci/devices/0000:02:00.0/link/l1_aspm": "1",
@@ -136,7 +116,7 @@ CORE_285K: dict[str, Content] = {
     "/sys/firmware/acpi/tables/DMAR": b"",
     "/sys/class/iommu/": "",
     EFI: b"\x06\0\0\0\x01",
-    "/sys/firmware/dmi/tables/DMI": dmi(*(module(f"DIMM {n}", 40960, 5600, 5600) for n in "ABCD")),
+    MEMORY: memory(*((f"DIMM {n}", 5600, 5600) for n in "ABCD")),
     "/sys/devices/system/cpu/cpu0/microcode/version": "0x11a",
     **pci("0000:01:00.0", GPU, (8, 2.5), (16, 32.0), ((0x84000000, 64 * 2**20), (0x8000000000, 128 * GIB))),
     **pci("0000:02:00.0", GPU, (8, 32.0), (16, 32.0), ((0x88000000, 64 * 2**20), (0xA000000000, 128 * GIB))),
@@ -153,9 +133,7 @@ RYZEN_5600: dict[str, Content] = {
     "/sys/devices/system/cpu/cpu0/acpi_cppc/highest_perf": "166",
     "/sys/firmware/acpi/tables/FACP": b"",
     "/sys/class/iommu/": "",
-    "/sys/firmware/dmi/tables/DMI": dmi(
-        module("A1", 16384, 3600, 2666), module("A2", 0, 0, 0), module("B1", 16384, 3600, 2666)
-    ),
+    MEMORY: memory(("A1", 3600, 2666), ("A2", 0, 0), ("B1", 3600, 2666)),
     "/sys/devices/system/cpu/cpu0/microcode/version": "0xa20120e",
     **pci("0000:01:00.0", GPU, (16, 2.5), (16, 16.0), ((0xF6000000, 16 * 2**20), (0xE0000000, 256 * 2**20))),
 }
@@ -165,7 +143,7 @@ VIRTUAL_MACHINE: dict[str, Content] = {
     "/sys/devices/system/cpu/smt/control": "on",
     **idle("none"),
     EFI: b"\x06\0\0\0\x00",
-    "/sys/firmware/dmi/tables/DMI": dmi(module("DIMM 0", 4096, 0, 0)),
+    MEMORY: "E:MEMORY_DEVICE_0_SIZE=4294967296",
     **pci("0000:00:03.0", NIC, (1, 2.5), (1, 2.5)),
 }
 CONTAINER: dict[str, Content] = I9_12900H | {"/run/systemd/container": "docker"}

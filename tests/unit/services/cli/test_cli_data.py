@@ -110,7 +110,7 @@ def test_data_backfill_publishes_what_the_vendor_has_and_says_what_is_left(
     [
         (["gaps", "kraken"], "--start is missing"),
         (["gaps", "kraken", "--start", "yesterday"], '--start "yesterday": write a time such as'),
-        (["gaps", "replay", "--start", "2025-11-20"], "it takes a feed with market_hours: always"),
+        (["gaps", "replay", "--start", "2025-11-20"], "it takes a feed whose market_hours is always or names a market"),
         (["check", "recorder"], "is the file of recorder recorder; name that of a feed"),
     ],
 )

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import csv
+from dataclasses import replace
 from datetime import time
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,35 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from station.errors import StationError
-from station.feeds.data import check
 from station.feeds.files import Layout, read
 from station.feeds.intervals import DAY, HOUR, MINUTE
-from station.feeds.port import ClosedBar
 from station.feeds.reading import micros, text
-from station.feeds.sessions import Sessions
 
 COLUMNS = ("Open", "High", "Low", "Close", "Volume")
-EURUSD = Layout(HOUR, "backtesting", "open", symbol="EURUSD", time="", columns=COLUMNS)
-GOOG = Layout(
-    DAY,
-    "backtesting",
-    "open",
-    symbol="GOOG",
-    time="",
-    columns=COLUMNS,
-    zone=ZoneInfo("America/New_York"),
-    day_closes=time(16),
+DUKASCOPY = Layout(
+    HOUR, "test", "open", symbol="EURUSD", time="Time", time_format="%d.%m.%Y %H:%M:%S.%f", columns=COLUMNS
 )
 PLAIN = Layout(MINUTE, "test", "close")
 HEADER = "time,symbol,open,high,low,close,volume\n"
 ROW = "2024-03-04T12:01:00Z,BTC/USD,1.10,1.20,1.00,1.15,7\n"
-
-
-def sample(name: str) -> Path:
-    package = find_spec("backtesting")  # found, not imported: that would load its plotting library
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "test" / name
 
 
 def csv_file(folder: Path, content: str) -> Path:
@@ -51,37 +32,32 @@ def csv_file(folder: Path, content: str) -> Path:
     return path
 
 
-def numbers(one: ClosedBar) -> tuple[float, ...]:
-    return tuple(map(float, (one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.bar.volume)))
+def test_a_daily_bar_is_stamped_when_new_york_closes_in_summer_and_in_winter(tmp_path: Path):
+    layout = Layout(DAY, "test", "open", zone=ZoneInfo("America/New_York"), day_closes=time(16))
+    rows = [ROW.replace("2024-03-04T12:01:00Z", day) for day in ("2004-08-19", "2013-03-01 00:00:00")]
+    days = [text(bar.close) for bar in read(csv_file(tmp_path, HEADER + "".join(rows)), layout)]
+    assert days == ["2004-08-19T20:00:00Z", "2013-03-01T21:00:00Z"]
 
 
-def test_every_line_of_the_real_files_is_a_bar_with_the_line_s_numbers():
-    for name, layout, number in (("EURUSD.csv", EURUSD, 5000), ("GOOG.csv", GOOG, 2148)):
-        with sample(name).open(newline="") as stream:
-            lines = [tuple(float(line[column]) for column in COLUMNS) for line in csv.DictReader(stream)]
-        assert [numbers(bar) for bar in read(sample(name), layout)] == lines
-        assert len(lines) == number
+def test_times_may_have_a_format_of_their_own_with_a_zone_or_in_that_of_the_file(tmp_path: Path):
+    def closes(stamp: str, layout: Layout) -> str:
+        content = f"Time,Open,High,Low,Close,Volume\r\n{stamp},1.0716,1.0722,1.07083,1.0716,1413\r\n"
+        (one,) = read(csv_file(tmp_path, content), layout)
+        assert [one.bar.open, one.bar.low, one.bar.volume] == [Decimal("1.0716"), Decimal("1.07083"), 1413]
+        return text(one.close)
+
+    london = replace(DUKASCOPY, zone=ZoneInfo("Europe/London"))
+    zoned = replace(london, time_format="%d.%m.%Y %H:%M %z")
+    assert closes("03.07.2017 22:00:00.000", DUKASCOPY) == "2017-07-03T23:00:00Z"
+    assert closes("03.07.2017 22:00:00.000", london) == "2017-07-03T22:00:00Z"
+    assert closes("03.07.2017 22:00 -0400", zoned) == "2017-07-04T03:00:00Z"
 
 
-def test_a_daily_bar_is_stamped_when_new_york_closes_in_summer_and_in_winter():
-    days = [text(bar.close) for bar in read(sample("GOOG.csv"), GOOG)]
-    assert (days[0], days[-1]) == ("2004-08-19T20:00:00Z", "2013-03-01T21:00:00Z")
-
-
-def test_the_real_hourly_bars_are_stamped_an_hour_after_their_open_and_exact():
-    first = next(read(sample("EURUSD.csv"), EURUSD))
-    assert (text(first.close), first.available) == ("2017-04-19T10:00:00Z", first.close)
-    assert [first.bar.open, first.bar.low, first.bar.volume] == [Decimal("1.0716"), Decimal("1.07083"), 1413]
-
-
-def test_the_real_bars_are_possible_and_their_holes_are_weekends_and_holidays():
-    start, end = micros("2017-04-16T21:00"), micros("2018-02-11")
-    # In summer time the week of currencies ends on Friday and begins on Sunday at 21:00 UTC, in winter an hour later.
-    weeks = tuple((start + week * 7 * DAY, start + week * 7 * DAY + 5 * DAY) for week in range(43))
-    seen = check(read(sample("EURUSD.csv"), EURUSD), HOUR, Sessions(weeks, start, end))
-    assert seen.bars == 5000
-    assert {kind for _, kind in seen.findings} <= {"gap", "outside"}
-    assert "EURUSD  5000  2017-04-19T10:00:00Z  2018-02-07T16:00:00Z" in str(seen)
+@pytest.mark.parametrize("time_format", ["%d.%m.%Y", "%Q"])
+def test_a_time_of_another_format_or_a_format_that_is_none_names_the_row(tmp_path: Path, time_format: str):
+    layout = replace(PLAIN, time_format=time_format)
+    with pytest.raises(StationError, match=r"bars\.csv: row 2: .*%"):
+        list(read(csv_file(tmp_path, HEADER + ROW), layout))
 
 
 def test_csv_and_parquet_say_the_same(tmp_path: Path):

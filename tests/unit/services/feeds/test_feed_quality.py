@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -16,10 +18,16 @@ from station.feeds.quality import Gap, Inspector, find_gaps
 from station.feeds.reading import micros
 from station.feeds.sessions import ALWAYS, Sessions
 from station.feeds.watchdog import VendorClock, Watchdog
+from station.modes.calendar import Calendar, Hours
+from station.modes.markets import market
 
 from tests.unit.services.feeds.feeds_kit import NOON, bar, closes, minute
 
 ORDERS = st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["100", "101"])), max_size=120)
+
+
+def from_noon(minutes: int) -> Sessions:
+    return Sessions(Calendar("noon", ZoneInfo("UTC"), (), {date(2024, 3, 4): Hours(720, 720 + minutes)}))
 
 
 def kinds(inspector: Inspector, one: ClosedBar) -> list[str]:
@@ -38,14 +46,7 @@ def test_gaps_are_exactly_what_was_taken_away(there: set[int], end: int):
 
 
 def test_a_weekend_is_no_gap_but_a_lost_hour_on_either_side_is():
-    week = Sessions(
-        (
-            (micros("2017-05-14T21:00"), micros("2017-05-19T21:00")),
-            (micros("2017-05-21T21:00"), micros("2017-05-26T21:00")),
-        ),
-        micros("2017-05-14"),
-        micros("2017-05-27"),
-    )
+    week = Sessions(market("fx"))
     span = (micros("2017-05-19T12:00"), micros("2017-05-22T12:00"))
     expected = list(week.closes(*span, HOUR))
     assert find_gaps("EURUSD", expected, span, HOUR, week) == []
@@ -135,7 +136,7 @@ def test_a_bar_between_two_intervals_is_refused():
 
 
 def test_a_bar_of_a_closed_market_is_accepted_and_noted():
-    noon_only = Sessions(((NOON, NOON + 10 * MINUTE),), NOON - DAY, NOON + DAY)
+    noon_only = from_noon(10)
     inspector = Inspector(MINUTE, noon_only)
     assert [kinds(inspector, minute(number)) for number in (9, 10, 30)] == [[], [], ["outside"]]
 
@@ -185,7 +186,7 @@ def test_a_symbol_is_overdue_when_its_bar_is_missing_at_its_end_and_grace(passed
 
 
 def test_nothing_is_overdue_while_the_market_is_closed():
-    hours = Sessions(((NOON, NOON + HOUR),), NOON - DAY, NOON + 2 * DAY)
+    hours = from_noon(60)
     watchdog = Watchdog(["AAPL"], MINUTE, 5 * SECOND, hours, since=NOON)
     watchdog.saw("AAPL", NOON + HOUR)
     assert watchdog.stale(NOON + 20 * HOUR) == {}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from station import codec
+from station.clock import of_datetime
 from station.feeds import intervals, reading
 
 FIRST, LAST = datetime(1970, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001 - hypothesis adds the zone
@@ -75,7 +76,7 @@ def test_a_time_without_a_zone_is_in_the_zone_of_its_source():
 
 @given(st.datetimes(min_value=FIRST, max_value=LAST, timezones=st.just(UTC)))
 def test_a_time_is_the_same_after_its_way_through_text(moment: datetime):
-    assert reading.micros(reading.text(reading.of_datetime(moment))) == reading.of_datetime(moment)
+    assert reading.micros(reading.text(of_datetime(moment))) == of_datetime(moment)
 
 
 @pytest.mark.parametrize("value", ["yesterday", "", "2024-02-30", None, 5])

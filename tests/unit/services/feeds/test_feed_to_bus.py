@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real bars, from their file through the feed service and the real producer onto a bus, also after a restart."""
+"""Thousands of bars, from a file through the feed service and the real producer onto a bus, also after a restart."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 
+import pytest
 from station import codec
 from station.bus.memory import MemoryBus
 from station.bus.producer import Producer
 from station.events import HealthEvent, MarketEvent
-from station.feeds.files import read
+from station.feeds.files import Layout, read
 from station.feeds.intervals import HOUR
 from station.feeds.quality import Inspector
 from station.feeds.replay import Recording, Replay
@@ -19,17 +20,27 @@ from station.feeds.service import FeedService, Parts
 from station.retry import Patience
 
 from tests.unit.services.feeds.feeds_kit import ManualClock, Notes
-from tests.unit.services.feeds.test_feed_files import EURUSD, sample
 
 STREAM = "md:replay"
+LAYOUT = Layout(HOUR, "test", "close", symbol="EURUSD", unit="s")
+COUNT = 5000
 
 
-def play(bus: MemoryBus, state: Path, known: dict[str, int]) -> Notes:
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "bars.csv"
+    prices = [100 + hour % 7 for hour in range(COUNT)]
+    rows = "".join(f"{hour * 3600},{price},{price},{price},{price},1\n" for hour, price in enumerate(prices, 1))
+    path.write_text(f"time,open,high,low,close,volume\n{rows}")
+    return path
+
+
+def play(file: Path, bus: MemoryBus, state: Path, known: dict[str, int]) -> Notes:
     """Run the service until all is played."""
     clock, notes = ManualClock(), Notes()
     producer = Producer(bus, STREAM, "replay", Patience(clock, lambda: False), state)
     producer.start()
-    recording = Recording("replay", ("EURUSD",), HOUR, (partial(read, sample("EURUSD.csv"), EURUSD),))
+    recording = Recording("replay", ("EURUSD",), HOUR, (partial(read, file, LAYOUT),))
     parts = Parts(
         feed=Replay(recording, clock),
         publisher=producer,
@@ -53,15 +64,15 @@ def market_events(bus: MemoryBus) -> list[MarketEvent]:
     return [event for event in events if isinstance(event, MarketEvent)]
 
 
-def test_all_real_bars_are_on_the_bus_once_also_after_a_restart(tmp_path: Path):
-    bus, bars = MemoryBus(), list(read(sample("EURUSD.csv"), EURUSD))
-    notes = play(bus, tmp_path / "producer", {})
+def test_all_bars_are_on_the_bus_once_also_after_a_restart(file: Path, tmp_path: Path):
+    bus, bars = MemoryBus(), list(read(file, LAYOUT))
+    notes = play(file, bus, tmp_path / "producer", {})
     events = market_events(bus)
     assert [(event.timestamp, event.available, event.payload) for event in events] == [
         (one.close, one.available, one.bar) for one in bars
     ]
-    assert [event.sequence for event in events] == list(range(2, 5002))
+    assert [event.sequence for event in events] == list(range(2, COUNT + 2))
     assert notes == []
-    again = play(bus, tmp_path / "producer", {"EURUSD": bars[2999].close})
-    assert [event.timestamp for event in market_events(bus)[5000:]] == [one.close for one in bars[3000:]]
+    again = play(file, bus, tmp_path / "producer", {"EURUSD": bars[2999].close})
+    assert [event.timestamp for event in market_events(bus)[COUNT:]] == [one.close for one in bars[3000:]]
     assert set(again.kinds) == {"old"}

@@ -14,7 +14,7 @@ CHAIN_ID = bytes(range(16))
 
 
 def test_the_first_hash_is_made_of_prefix_chain_id_sequence_zeros_and_the_record_s_own_hash():
-    # DESIGN section 8 and docs/explanation/decisions.md; made here once more from the words.
+    # The formula of station.journal.chain, written a second time from its words.
     words = b"audit.v1\x00" + CHAIN_ID + (1).to_bytes(8, "big") + bytes(32) + hashlib.sha256(b"{}").digest()
     assert link(CHAIN_ID, origin(CHAIN_ID), b"{}") == Head(1, hashlib.sha256(words).digest())
 

@@ -38,6 +38,8 @@ STEPS = {
     "before the checkpoint": ("station.journal.checkpoint_log.write_all", False),
     "after the checkpoint": ("station.journal.checkpoint_log.write_all", True),
 }
+# Later a disk that keeps its word has all of it, in several segments too.
+BEFORE_IT_IS_SAFE = ("before the write", "after the write, before it is safe")
 
 
 class Killed(BaseException):
@@ -112,7 +114,7 @@ class Recovery(RuleBasedStateMachine):
             try:
                 self.station.recorder.step()
             except Killed:
-                if not afterwards:
+                if where in BEFORE_IT_IS_SAFE:
                     self.tear(safe, torn)
         self.revive()
 

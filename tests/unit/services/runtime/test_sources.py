@@ -50,9 +50,13 @@ def test_a_length_that_the_vendor_does_not_have_is_refused(tmp_path: Path) -> No
         sources.live(exchange(interval="7m"), tmp_path, CLOCK, lambda _: None)
 
 
-def test_bars_are_due_always_or_nobody_knows() -> None:
+def test_bars_are_due_always_or_in_the_sessions_of_a_market_or_nobody_knows() -> None:
     assert sources.sessions_of(exchange()) is ALWAYS
+    assert sources.sessions_of(exchange(market_hours="24/7")) == ALWAYS
     assert sources.sessions_of(tiingo()) is None
+    new_york = sources.sessions_of(tiingo(market_hours="XNAS"))
+    assert new_york is not None
+    assert new_york.last_close(NEW_YORK_CLOSE + HOUR, HOUR // 12) == NEW_YORK_CLOSE
 
 
 def file(path: Path, **changes: Any) -> BarFile:

@@ -16,7 +16,6 @@ argument_specs:
     options:
       store_port: {type: int, default: 1, description: Port.}
 """,
-    "roles/store/meta/main.yml": "dependencies: []\n",
     "roles/store/defaults/main.yml": "store_port: 1\n",
     "roles/store/tasks/main.yml": """
 - name: Refuse
@@ -118,7 +117,7 @@ def test_an_option_without_a_default_is_refused(project, findings):
     assert findings() == [f"{DEFAULTS}: store_port is missing; meta/argument_specs.yml describes it"]
 
 
-@pytest.mark.parametrize("file", ["roles/store/meta/main.yml", HOST_TEST])
+@pytest.mark.parametrize("file", [MAIN, HOST_TEST])
 def test_a_missing_file_of_the_skeleton_is_refused(project, findings, file):
     (project / file).unlink()
     (line,) = findings()

@@ -122,6 +122,13 @@ def test_coverage_names_places_counts_and_what_no_test_has_seen():
     assert "- **GPUs**: none" in page
 
 
+def test_a_place_with_several_texts_takes_a_row_for_each():
+    stated = {"roles": {"bus": {"container": ["Writes.", "Reads."], "not_verified": "Disks."}}, "hardware": []}
+    lines = coverage.page(stated, ["bus"], {"bus": coverage.Count(2, 5)}).splitlines()
+    first = lines.index("| `bus` | 2 | 5 | Writes. | - | Disks. |")
+    assert lines[first + 1] == "|  |  |  | Reads. |  |  |"
+
+
 def test_a_role_without_assertions_is_not_called_verified():
     page = coverage.page(STATED, ["bus"], {})
     assert row(page, "bus") == "| `bus` | 0 | 0 | nothing yet | - | Disks. |"

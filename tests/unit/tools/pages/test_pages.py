@@ -15,9 +15,9 @@ from fleet.paths import INVENTORIES, PROJECT
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 VERB = re.compile(r"(?:^|[`$&]|sudo) ?make ((?:[a-z-]+ )*[a-z-]+)", re.MULTILINE)
-MODULE = re.compile(r"python -m (fleet[.a-z]*)")
+MODULE = re.compile(r"python -m ((?:fleet|lab|tools|tests)[.a-z]*)")
 PATH = re.compile(
-    r"`((?:docs|fleet|inventory|group_vars|playbooks|roles|plugins|tests|molecule|requirements)/[\w./-]*)`"
+    r"`((?:docs|fleet|group_vars|inventory|lab|molecule|playbooks|plugins|requirements|roles|services|tests|tools)/[\w./-]*)`"
 )
 
 

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A role's rules asked about a host of the production example, with some variables changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fleet.model.model import Fleet
+from fleet.model.rules import Refusal, asked, rule_of
+from fleet.paths import INVENTORIES, PROJECT
+
+
+@cache
+def example() -> Fleet:
+    """Return the production example with the example's secrets."""
+    return Fleet.load(INVENTORIES / "production", PROJECT, INVENTORIES / "secrets.yml.example")
+
+
+class Changed(Mapping[str, Any]):
+    """A host's variables with some of them changed."""
+
+    def __init__(self, known: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        self._known, self._changes = known, changes
+
+    def __getitem__(self, key: str) -> Any:
+        return self._changes[key] if key in self._changes else self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._known, *self._changes})
+
+    def __len__(self) -> int:
+        return len({*self._known, *self._changes})
+
+
+def refusals(role: str, host: str = "station", **changes: Any) -> list[Refusal]:
+    """Return what a role refuses on a host of the example whose variables are changed.
+
+    Args:
+        role: its name; the host has it.
+        host: of inventory/production.
+        changes: variables by name.
+    """
+    rule = rule_of(PROJECT, role)
+    assert rule is not None, f"roles/{role} has no rules.py"
+    fleet = example()
+    assert role in fleet.roles(host)
+    return list(asked(rule, Changed(fleet.settings(host), changes), fleet.options(host), fleet))
+
+
+def lines(role: str, host: str = "station", **changes: Any) -> list[str]:
+    """Return the same as `refusals`, in words."""
+    return [str(refusal) for refusal in refusals(role, host, **changes)]
