@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ else:
 
 MACHINE = "machine"
 FOREIGN = ".of-another-machine"
-# A restored /etc brings its machine-id along and a cloned disk all of its files: the board and the file system tell those.
+# A restored /etc brings its machine-id along, a cloned disk all of its files: file system and board tell those.
 SOURCES = ("/etc/machine-id", "/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/board_serial")
 
 
@@ -88,8 +89,11 @@ def opened(text: str, machine: str) -> Found:
 
 
 def set_aside(path: Path) -> None:
-    """Keep a record of another machine under a name that says so, where nobody takes it for this machine's."""
-    path.replace(path.with_name(path.name + FOREIGN))
+    """Keep another machine's record, a file or a folder, under a name that says so; an older one there gives way."""
+    aside = path.with_name(path.name + FOREIGN)
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    path.replace(aside)
 
 
 @dataclass(frozen=True)

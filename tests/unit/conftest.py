@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2]
 class Shared(MetaPathFinder, Loader):
     """Finds ansible.module_utils.<name> where Ansible does: in fleet/host and in the roles' module_utils."""
 
-    def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         """Answer for the names that are ours."""
         name = fullname.removeprefix(PREFIX)
         return ModuleSpec(fullname, self) if fullname.startswith(PREFIX) and name in HOMES else None

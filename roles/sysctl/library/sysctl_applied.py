@@ -77,8 +77,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host.atomic_file import atomic_write
+else:
+    from ansible.module_utils.atomic_file import atomic_write
 
 PROC_SYS = Path("/proc/sys")
 # sysctl.d(5): a file hides those of the same name in later directories; all are then read in the order of their names.
@@ -241,10 +247,7 @@ def write(settings: Iterable[Setting], root: Path = PROC_SYS) -> list[str]:
 def replace(file: Path, before: str, content: str) -> None:
     """Replace a file in one step when its text differs."""
     if before != content:
-        new = file.with_name(f"{file.name}.new")
-        new.write_text(content)
-        new.chmod(0o644)
-        new.replace(file)
+        atomic_write(file, content)
 
 
 def files_read_later(own: Path, directories: Sequence[str] = DIRECTORIES, last: str = LAST) -> list[tuple[str, str]]:

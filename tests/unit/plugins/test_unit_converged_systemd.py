@@ -77,17 +77,10 @@ def options(tmp_path) -> dict[str, Any]:
     }
 
 
-def converge(
-    played: Played,
-    options: dict[str, Any],
-    tmp_path,
-    check: bool = False,
-    name: str = "x.service",
-    machine: str = "this",
-):
+def converge(played: Played, options: dict[str, Any], tmp_path, check: bool = False, machine: str = "this"):
     ticks = iter(range(10_000))
-    records = Records(tmp_path / "records", machine)
-    return uc.converge(uc.Systemd(name, played, lambda: float(next(ticks))), options, check, records)
+    systemd = uc.Systemd(options.get("name", "x.service"), played, lambda: float(next(ticks)))
+    return uc.converge(systemd, options, check, Records(tmp_path / "records", machine))
 
 
 def record(tmp_path, name: str = "x.service"):
@@ -225,7 +218,7 @@ def test_a_unit_that_ends_at_once_is_not_mistaken_for_one_whose_condition_does_n
 
 def test_a_socket_is_reopened_around_its_running_service(options, tmp_path):
     played = Played(Triggers="x.service")
-    converge(played, options, tmp_path, name="x.socket")
+    converge(played, options | {"name": "x.socket"}, tmp_path)
     assert played.verbs == [
         "daemon-reload",
         "reset-failed x.socket",

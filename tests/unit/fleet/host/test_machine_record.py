@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.host.machine_record import Records, identity
+from fleet.host.machine_record import Records, identity, set_aside
 
 MOUNTS = "22 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw\n23 22 0:5 / /dev rw - devtmpfs udev rw\n"
 
@@ -102,3 +102,12 @@ def test_root_alone_reads_a_record_and_a_forgotten_one_is_gone(tmp_path):
     assert (tmp_path / "records").stat().st_mode & 0o777 == 0o700
     records.remove("x")
     assert records.read("x").data is None
+
+
+def test_what_is_set_aside_replaces_what_was_set_aside_before(tmp_path):
+    for text in ("one", "two"):
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state/x").write_text(text)
+        set_aside(tmp_path / "state")
+    assert (tmp_path / "state.of-another-machine/x").read_text() == "two"
+    assert not (tmp_path / "state").exists()
