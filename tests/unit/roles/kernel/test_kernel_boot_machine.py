@@ -2,6 +2,7 @@
 """What kernel_boot makes of records that another machine wrote: a restored folder, a restored or cloned disk."""
 
 import shutil
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ LINE = "isolcpus=2-3"
 
 
 @pytest.fixture
-def proven(machine):
+def proven(machine) -> Any:
     """Return a machine that has proven the line and runs it."""
     number(machine, "board one")
     commit(machine, LINE)
@@ -22,16 +23,16 @@ def proven(machine):
     return machine
 
 
-def number(machine, board):
+def number(machine, board) -> None:
     """Write what a board says of itself."""
     folder = machine.root / "sys/class/dmi/id"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "product_uuid").write_text(board)
 
 
-def restored(source, target, *names):
+def restored(source, target, *names) -> Any:
     """Return a new machine with some of another's files."""
-    new = installed(target)
+    new: Any = installed(target)
     number(new, "board two")
     for name in names:
         (target / name[1:]).parent.mkdir(parents=True, exist_ok=True)
