@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What kernel_boot makes of records that another machine wrote: a restored folder, a restored or cloned disk."""
 
+import json
 import shutil
 from typing import Any
 
 import pytest
 
+from fleet.host.host_command import Done
+from roles.base.library import fleet_migrated
 from roles.kernel.library.kernel_boot import describe
 from roles.kernel.module_utils.kernel_boot_host import DROPIN, FAILED, RECORD
 from tests.unit.roles.kernel.kernel_boot_kit import commit, installed
@@ -100,3 +103,45 @@ def test_a_line_that_runs_from_a_cloned_disk_and_does_not_work_there_is_refused(
     assert line.startswith("the host runs the wanted line, which this machine has not tried, and ")
     assert "host_vars" in line
     assert proven.module(LINE)[1].action == "unfit", "the next run does not believe it either"
+
+
+def of_before(machine) -> None:
+    """Give what kernel_boot has written the names that it had before, with a record that names no machine."""
+    old = machine.root / "var/lib/station"
+    (old / "units").mkdir(parents=True)
+    (old / "kernel").mkdir()
+    (machine.root / DROPIN[1:]).rename(machine.root / "etc/default/grub.d/60-station.cfg")
+    data = json.loads(machine.text(RECORD))
+    del data["machine"]
+    (old / "kernel/state.json").write_text(json.dumps(data))
+    (machine.root / RECORD[1:]).unlink()
+    cmdline = machine.root / "proc/cmdline"
+    cmdline.write_text(cmdline.read_text().replace("fleet.trial", "station.trial"))
+
+
+def migrate(machine) -> None:
+    def run(words) -> Done:
+        known = words[0] != "journalctl" or words[-1].removeprefix("--boot=") in machine.journal
+        return Done(0 if known else 1)
+
+    fleet_migrated.migrate(fleet_migrated.Host(machine.root, run), "/var/lib/prometheus/node-exporter", check=False)
+
+
+def test_a_machine_of_before_keeps_its_proven_line_and_has_nothing_to_do(proven):
+    config, dropin = proven.text("/boot/grub/grub.cfg"), proven.text(DROPIN)
+    of_before(proven)
+    migrate(proven)
+    boot, decision = proven.module(LINE)
+    assert (boot.actions, boot.set_aside, decision.action) == ([], [], "nothing")
+    assert (proven.text("/boot/grub/grub.cfg"), proven.text(DROPIN)) == (config, dropin)
+
+
+def test_a_machine_of_before_that_still_runs_in_the_boot_of_its_trial_waits_for_its_next_reboot(machine):
+    commit(machine, LINE)
+    of_before(machine)
+    migrate(machine)
+    boot, decision = machine.module(LINE, allowed=False)
+    assert (boot.set_aside, decision.reboot) == ([], False)
+    assert decision.pending.startswith("proven, not running yet: without station.trial=")
+    machine.boot()
+    assert machine.module(LINE)[1].action == "nothing"
