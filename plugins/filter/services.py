@@ -19,8 +19,8 @@ from station.config.services import KINDS
 from station.journal.checkpoint import Signer
 
 HALT = f"{STATE}/halt"
-# Names that would be somebody else's folder or unit. Four folders held the machine's records before it had one of its own:
-# what is found there on a host is moved away (role base, fleet_migrated).
+# Names that would be somebody else's folder or unit. Four folders held the machine's records before it had one of its
+# own: what is found there on a host is moved away (role base, fleet_migrated).
 RESERVED = {
     "halt": f"{HALT} belongs to the kill switch",
     "anchor": "station-anchor is the unit of the role anchor",
