@@ -7,11 +7,11 @@ import sys
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
 
+from fleet.paths import PROJECT
+
 PREFIX = "ansible.module_utils."
-PROJECT = Path(__file__).parents[2]
 
 
 class Shared(MetaPathFinder, Loader):
@@ -37,4 +37,8 @@ def _homes() -> dict[str, str]:
 
 
 HOMES = _homes()
-sys.meta_path.insert(0, Shared())
+
+
+def install() -> None:
+    """Let modules import their shared code, in any test."""
+    sys.meta_path.insert(0, Shared())
