@@ -42,7 +42,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock new-role lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock new-role lint unit fleet test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -73,6 +73,8 @@ kernel-hft kernel-trading: setup
 	@set -o pipefail; $(PYTHON) -u -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
 test-onload: setup ## test kernel bypass with stand-ins for the vendor's packages, in a virtual machine (not in `test`: ten minutes of builds)
 	@$(PYTHON) -m molecule test --scenario-name onload
+test-migration: setup ## bring the lab of an older commit to this one: nothing lost, nothing left behind (not in `test`; BEFORE=commit)
+	@$(PYTHON) -m tests.migration $(if $(BEFORE),--before $(BEFORE))
 faults: setup ## kill, stall and starve real services, cut their power, count the events lost (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
 	@$(PYTHON) -m tests.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup

@@ -19,8 +19,13 @@ from station.config.services import KINDS
 from station.journal.checkpoint import Signer
 
 HALT = f"{STATE}/halt"
-# Folders beside those of the services.
-RESERVED = {"halt": "the kill switch"}
+# Names that would be somebody else's folder or unit. Four folders held the machine's records before it had one of its
+# own: what is found there on a host is moved away (role base, fleet_migrated).
+RESERVED = {
+    "halt": f"{HALT} belongs to the kill switch",
+    "anchor": "station-anchor is the unit of the role anchor",
+    **{name: f"{STATE}/{name} belonged to the machine" for name in ("units", "kernel", "onload", "ssh-rollback")},
+}
 SHORTEST_SECRET = 32
 # Where a credential is from, if not from services_credentials.
 ORIGINS = {
@@ -56,7 +61,7 @@ def _host_problems(service: AnyService, credentials: set[str], online: frozenset
     place = f"services_instances: {service.name}"
     own = f"{STATE}/{service.name}"
     if service.name in RESERVED:
-        yield f"{place}: {own} belongs to {RESERVED[service.name]}; give the service another name"
+        yield f"{place}: {RESERVED[service.name]}; give the service another name"
     if service.state_folder != own:
         yield f"{place}: state_folder: its unit may write {own} alone, not {service.state_folder}; leave it out"
     if service.halt_folder != HALT:

@@ -34,7 +34,7 @@ def alerts(host, settings):
         host.check_output("sleep 20")
         found = json.loads(host.check_output("python3 -c %s %s ''", CALL, address))
         return {
-            alert["labels"]["alertname"]: alert for alert in found if alert["labels"].get("instance") == "station-test"
+            alert["labels"]["alertname"]: alert for alert in found if alert["labels"].get("instance") == "fleet-test"
         }
 
     yield post
@@ -43,18 +43,18 @@ def alerts(host, settings):
 
 @pytest.mark.disruptive
 def test_a_posted_alert_is_shown(alerts):
-    seen = alerts({"alertname": "StationTest", "instance": "station-test", "severity": "warning"})
-    assert seen["StationTest"]["status"]["state"] == "active"
+    seen = alerts({"alertname": "FleetTest", "instance": "fleet-test", "severity": "warning"})
+    assert seen["FleetTest"]["status"]["state"] == "active"
 
 
 @pytest.mark.disruptive
 def test_a_host_that_is_down_inhibits_its_other_alerts(alerts):
     seen = alerts(
-        {"alertname": "HostDown", "instance": "station-test", "severity": "critical"},
-        {"alertname": "StationTestConsequence", "instance": "station-test", "severity": "critical"},
+        {"alertname": "HostDown", "instance": "fleet-test", "severity": "critical"},
+        {"alertname": "FleetTestConsequence", "instance": "fleet-test", "severity": "critical"},
     )
     assert seen["HostDown"]["status"]["state"] == "active"
-    assert seen["StationTestConsequence"]["status"]["state"] == "suppressed"
+    assert seen["FleetTestConsequence"]["status"]["state"] == "suppressed"
 
 
 @pytest.mark.parametrize("severity", ["critical", "warning", "info"])

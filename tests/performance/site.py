@@ -34,6 +34,7 @@ roles_path = {PROJECT}/roles
 filter_plugins = {PROJECT}/plugins/filter
 lookup_plugins = {PROJECT}/plugins/lookup
 library = {PROJECT}/plugins/modules
+module_utils = {PROJECT}/fleet/host
 vault_identity_list = lab@{PROJECT}/inventory/vault-password-client
 """
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
