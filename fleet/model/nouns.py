@@ -31,8 +31,8 @@ NOUNS: dict[str, Noun] = {
     "endpoint": Noun("str", "address and port on the host, as host:port, that another role's service connects to"),
     "ports": Noun(
         "list",
-        "TCP ports that the role's units listen on: port, scope (loopback or host), for what; and key, which part of which"
-        " variable sets it, where that is no <role>_..._port",
+        "TCP ports that the role's units listen on: port, scope (loopback or host), for what; and key, the part of a"
+        " variable that sets it, where that is no <role>_..._port",
         ("port", "scope", "what"),
     ),
     "units": Noun(
