@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
-from fleet.model.rules import Refusal
+from fleet.model.rules import Refusal, every_address
+from fleet.model.settings import UnrenderableError
+from fleet.model.view import View
 
 # Units run without the capability to take a port below.
 LEAST_PORT, MOST_PORT = 1024, 65535
@@ -56,28 +58,42 @@ def account(key: str, value: str, example: str) -> Iterator[Refusal]:
         yield Refusal(key, "root may do everything anyhow, so the account would keep nobody out", f"take {example}")
 
 
-def listening(key: str, value: str, own: Any) -> Iterator[Refusal]:
-    """Yield why a web interface without authentication cannot listen on an address.
+def listening(settings: Mapping[str, Any], key: str) -> Iterator[Refusal]:
+    """Yield why a web interface, which Prometheus reads at ansible_host or on loopback, cannot listen on an address.
 
     Args:
-        key: the variable.
-        value: the address.
-        own: the host's, ansible_host.
+        settings: the variables of the host.
+        key: the variable with the address.
     """
-    right = "write 127.0.0.1, or {{ ansible_host }}"
-    if value.strip("[]") in {"", "0.0.0.0", "::", "*"}:  # noqa: S104
-        yield Refusal(key, f"{value!r} is every address of the host, and nothing asks for a password", right)
-    elif ":" in value or not (is_loopback(value) or value == own):
+    value, own = settings[key], settings.get("ansible_host")
+    right = "127.0.0.1 or {{ ansible_host }}"
+    everywhere = list(every_address(settings, key, right))
+    yield from everywhere
+    if not everywhere and (":" in value or not (is_loopback(value) or value == own)):
         wrong = f"{value!r} is neither a loopback address (127.0.0.1) nor the host's own, {own} (ansible_host)"
-        yield Refusal(key, wrong, right)
+        yield Refusal(key, wrong, f"write {right}")
 
 
 def is_loopback(value: str) -> bool:
     """Return whether a text is an IPv4 address of the host itself."""
+    return is_ipv4(value) and IPv4Address(value).is_loopback
+
+
+def is_ipv4(value: str) -> bool:
+    """Return whether a text is an IPv4 address."""
     try:
-        return IPv4Address(value).is_loopback
+        IPv4Address(value)
     except AddressValueError:
         return False
+    return True
+
+
+def address(fleet: View, host: str) -> str:
+    """Return where a host is reached (ansible_host); nothing where that is not set or cannot be known."""
+    try:
+        return str(fleet.settings(host).get("ansible_host") or "")
+    except UnrenderableError:
+        return ""
 
 
 def secret(key: str, value: str, where: str, shortest: int = SHORTEST_SECRET) -> Iterator[Refusal]:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: questdb_preflight
 short_description: Say why a QuestDB server could not run on a host
 description:
-  - Changes nothing. Returns every reason in one line, with the variable behind it; the action preflight refuses the host.
+  - Changes nothing. Returns every reason as a line with the variable behind it; the action preflight refuses the host.
   - A port must be free or held by the unit itself, the file system of the data must have room, the memory asked for
     must exist, and the data must not come from a server with another major version.
 options:
