@@ -32,7 +32,7 @@ def test_receivers_and_routes_pass() -> None:
 @pytest.mark.parametrize(
     ("change", "key", "words"),
     [
-        ({"alertmanager_address": "0.0.0.0"}, "alertmanager_address", "every address of the host"),  # noqa: S104
+        ({"alertmanager_address": "0.0.0.0"}, "alertmanager_address", "every address of the host"),
         ({"alertmanager_address": "10.10.0.99"}, "alertmanager_address", "nor the host's own"),
         ({"alertmanager_port": 25}, "alertmanager_port", "25 is no port"),
         (

@@ -18,7 +18,7 @@ def test_the_example_passes() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("prometheus_address", "0.0.0.0", "every address of the host"),  # noqa: S104
+        ("prometheus_address", "0.0.0.0", "every address of the host"),
         ("prometheus_address", "::", "every address of the host"),
         ("prometheus_address", "[::]", "every address of the host"),
         ("prometheus_address", "*", "every address of the host"),
