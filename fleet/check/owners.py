@@ -30,7 +30,8 @@ def _twice(host: str, claims: Iterator[Claim], what: str, right: str) -> Iterato
     for thing, variable, place in claims:
         if thing not in first:
             first[thing] = (variable, place)
-        elif first[thing][0] != variable:
+        # What two parts of one variable claim is judged by the rule of the role that has it.
+        elif first[thing][0].partition(".")[0] != variable.partition(".")[0]:
             other, there = first[thing]
             wrong = f"{what} {thing} is claimed by {other} ({there.file.name}:{there.line}) too"
             yield Problem(place, host, variable, wrong, right)

@@ -64,4 +64,11 @@ def _targets(settings: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     # This role's own is judged as the caller has it.
     if "prometheus" in declared.get(own, {}):
         declared[own] = declared[own] | {"prometheus": settings["prometheus_scrape"]}
-    yield from scrape_refusals(declared, {host: forms.address(fleet, host) for host in hosts}, own)
+    ports = {
+        (host, role, str(entry.get("port")))
+        for host, roles in declarations(fleet, "ports", hosts).items()
+        for role, entries in roles.items()
+        for entry in entries
+        if isinstance(entry, Mapping)
+    }
+    yield from scrape_refusals(declared, {host: forms.address(fleet, host) for host in hosts}, own, ports)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,16 @@ class Target:
     role: str
 
 
-def scrape_refusals(declared: Declared, addresses: Mapping[str, str], server: str) -> Iterator[Refusal]:
+def scrape_refusals(
+    declared: Declared, addresses: Mapping[str, str], server: str, ports: Set[tuple[str, str, str]] = frozenset()
+) -> Iterator[Refusal]:
     """Yield why Prometheus cannot read what is declared.
 
     Args:
         declared: host -> role -> what the role exports there: job, port and scope.
         addresses: host -> its address.
         server: the host that Prometheus runs on.
+        ports: host, role and port of what listens; of two that listen on one port the check of owners tells.
     """
     found = []
     for result in _resolved(declared, addresses, server):
@@ -45,8 +48,10 @@ def scrape_refusals(declared: Declared, addresses: Mapping[str, str], server: st
     jobs = _twice(found, lambda t: (t.job, t.instance))
     # What has a job of another role is said once, though it may have its endpoint as well.
     endpoints = _twice([t for t in found if t not in jobs], lambda t: t.address)
-    for pairs, say in ((jobs, _job), (endpoints, _endpoint)):
-        for target, first in pairs.items():
+    told = [target for target, first in endpoints.items() if {_listener(target), _listener(first)} <= ports]
+    pairs = [*((*pair, _job) for pair in jobs.items()), *((*pair, _endpoint) for pair in endpoints.items())]
+    for target, first, say in pairs:
+        if target not in told:
             wrong = f"{say(target)} is declared by {first.role}_scrape of {first.instance} too"
             yield Refusal(f"{target.role}_scrape", wrong, "keep one of them, or give it another port", target.instance)
 
@@ -89,6 +94,10 @@ def _unreachable(
 
 def _job(target: Target) -> str:
     return f"job {target.job} on {target.instance}"
+
+
+def _listener(target: Target) -> tuple[str, str, str]:
+    return target.instance, target.role, target.address.rpartition(":")[2]
 
 
 def _endpoint(target: Target) -> str:

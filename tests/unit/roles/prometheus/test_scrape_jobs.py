@@ -62,6 +62,13 @@ def test_an_endpoint_that_two_jobs_read_is_refused():
     assert "endpoint 10.0.0.11:9100 is declared by a_scrape of ms01 too" in line
 
 
+def test_of_two_that_listen_on_one_port_the_check_of_owners_tells():
+    declared = {"ms01": {"a": [NODE], "b": [{**NODE, "job": "other"}]}}
+    ports = {("ms01", "a", "9100"), ("ms01", "b", "9100")}
+    assert list(scrape_refusals(declared, ADDRESSES, "station", ports)) == []
+    assert list(scrape_refusals(declared, ADDRESSES, "station", {("ms01", "a", "9100")}))
+
+
 def test_two_hosts_with_one_address_are_refused():
     (line,) = refused({"a": {"x": [NODE]}, "b": {"x": [NODE]}}, {"a": "10.0.0.9", "b": "10.0.0.9"}, "a")
     assert line.startswith("x_scrape of b: endpoint 10.0.0.9:9100 is declared by x_scrape of a too")
