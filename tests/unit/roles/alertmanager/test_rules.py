@@ -21,7 +21,10 @@ MAIL = {
     "email_user": "fleet",
     "email_password": "secret",
 }
-ROUTES = {"alertmanager_default_receiver": "mail", "alertmanager_severity_receivers": {"critical": "pager"}}
+ROUTES: dict[str, Any] = {
+    "alertmanager_default_receiver": "mail",
+    "alertmanager_severity_receivers": {"critical": "pager"},
+}
 
 
 def test_receivers_and_routes_pass() -> None:

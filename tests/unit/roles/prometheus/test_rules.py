@@ -50,7 +50,7 @@ def test_a_bad_setting_is_refused_at_its_key(key: str, value: Any, words: str) -
 
 def test_what_prometheus_takes_is_taken(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text("groups: []\n")
-    changes = {
+    changes: dict[str, Any] = {
         "prometheus_address": "10.10.0.10",
         "prometheus_retention_time": "1y6w",
         "prometheus_retention_size": "512MB",

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every endpoint of the declarations is scraped once, and what cannot be scraped is refused."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given
@@ -37,7 +40,7 @@ def test_the_order_of_the_declarations_does_not_matter():
     assert scrape_jobs(one, ADDRESSES, "station") == scrape_jobs(two, ADDRESSES, "station")
 
 
-def refused(declared, addresses=ADDRESSES, server="station"):
+def refused(declared: Any, addresses: Mapping[str, str] = ADDRESSES, server: str = "station") -> list[str]:
     return [str(refusal) for refusal in scrape_refusals(declared, addresses, server)]
 
 

@@ -103,7 +103,11 @@ def test_a_bad_setting_is_refused_at_its_key(change: dict[str, Any], key: str, w
 
 
 def test_a_secret_that_is_missing_is_named_with_where_it_is_from() -> None:
-    changes = {"services_instances": described(), "services_credentials": {}, "services_journal_secret": ""}
+    changes: dict[str, Any] = {
+        "services_instances": described(),
+        "services_credentials": {},
+        "services_journal_secret": "",
+    }
     rights = {refusal.wrong.split('"')[1]: refusal.right for refusal in refusals("services", **changes)}
     assert rights == {
         "journal-key": "set services_journal_secret, 32 characters or more",

@@ -47,7 +47,7 @@ DECLARED: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def services() -> list[dict[str, Any]]:
     """Return the recorder, the feed and the agent of the lab, to be changed."""
-    found = copy.deepcopy(SERVICES)
+    found: list[dict[str, Any]] = copy.deepcopy(SERVICES)
     found[0]["anchors"] = [{"name": "oversight"}, {"name": "aibox", "address": "10.10.0.12:9310"}]
     return found
 
