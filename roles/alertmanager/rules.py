@@ -31,8 +31,8 @@ SECRETS = {"webhook_token": "vault_alertmanager_webhook_token", "email_password"
 
 def alertmanager_problems(
     settings: Mapping[str, Any],
-    hardware: Mapping[str, Any],  # noqa: ARG001
-    fleet: View,  # noqa: ARG001
+    hardware: Mapping[str, Any],
+    fleet: View,
 ) -> Iterator[Refusal]:
     """Yield what cannot work.
 

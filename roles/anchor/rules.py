@@ -11,7 +11,7 @@ from fleet.model.rules import Refusal, declarations
 from fleet.model.view import View
 
 
-def anchor_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def anchor_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

@@ -19,7 +19,7 @@ SIZE = re.compile(r"[1-9]\d*(KB|MB|GB|TB)")
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def prometheus_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def prometheus_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

@@ -38,7 +38,7 @@ HEAP = ("-Xms", "-Xmx")
 ADAPTIVE = (10, 2, 0)
 
 
-def questdb_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def questdb_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:
