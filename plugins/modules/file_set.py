@@ -30,12 +30,16 @@ options:
       template: {description: "Template of the role, whose rendered text is the content.", type: str}
       src: {description: "File of the role, whose text is the content.", type: str}
       directory: {description: Whether it is a directory., type: bool, default: false}
-      secret: {description: Whether the difference keeps the content to itself., type: bool, default: false}
+      secret: {description: Whether differences and logs keep the content to themselves., type: bool, default: false}
       link: {description: Target of a symbolic link instead of content. It has to exist., type: path}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode., type: str, default: "0644"}
       validate: {description: Command that accepts the new content., type: list, elements: str, default: []}
+  secrets:
+    description: Content of the secret files by path; the action takes it out of C(files).
+    type: dict
+    default: {}
   purge:
     description: Patterns of files that are removed unless they are in the set.
     type: list
@@ -352,11 +356,15 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "options": entry, "default": []},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "purge": {"type": "list", "elements": "str", "default": []},
             "apply": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+    for file in module.params["files"]:
+        if file["secret"] and file["content"] is None:
+            file["content"] = module.params["secrets"].get(file["path"])
     try:
         result = converge(module.params, module.check_mode, Records(FOLDER, identity()))
     except FileSetError as error:

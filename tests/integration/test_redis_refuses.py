@@ -12,6 +12,7 @@ import pytest
 from fleet.paths import LAB_STATE
 
 HOST = "station"
+PORT = 9100  # the node exporter's
 STATE = (
     "systemctl show --property MainPID --value redis-server@bus.service;"
     " redis-bus ping && echo answers;"
@@ -51,7 +52,7 @@ def messages(out: str) -> list[str]:
             {"redis_maxmemory_mib": 10_000_000, "redis_group": "", "redis_data_path": "/home/ops/bus"},
             [
                 "redis_maxmemory_mib: 10000000 MiB is more than the host",
-                "is no group name; the socket needs one",
+                "redis_group: '' is no name of an account",
                 "redis_data_path: /home/ops/bus is hidden",
             ],
         ),
@@ -59,22 +60,21 @@ def messages(out: str) -> list[str]:
         (
             {"redis_passwords": {"admin": "", "agents": "tooshort"}},
             [
-                "redis_passwords: admin has no password: set vault_redis_admin",
-                "redis_passwords: agents has a password of 8 characters, 20 are the least",
-                "redis_passwords: journal has no password",
+                "redis_passwords.admin: is no password; set vault_redis_admin",
+                "redis_passwords.agents: has 8 characters, 20 are the least",
+                "redis_passwords.journal: is no password",
             ],
         ),
         (
-            {"redis_ballast_mib": 99_999_999, "redis_port": 22, "redis_data_path": "/srv/bus"},
+            {"redis_ballast_mib": 99_999_999, "redis_port": PORT, "redis_data_path": "/srv/bus"},
             [
                 "disk full on the data volume: /srv/bus has",
-                "redis_port: TCP port 22 is in use by sshd",
+                f"redis_port: TCP port {PORT} is in use by",
                 "the events lie in /var/lib/redis-bus and would be left behind",
             ],
         ),
-        ({"redis_save": "often"}, ["failed to validate", "Invalid save parameters"]),
     ],
-    ids=["settings", "appendfsync", "passwords", "disk full, port in use, data moved", "refused by Redis"],
+    ids=["settings", "appendfsync", "passwords", "disk full, port in use, data moved"],
 )
 def test_bad_input_is_refused_before_the_running_server_is_touched(
     play: Callable[..., Any], variables: dict[str, Any], words: list[str]

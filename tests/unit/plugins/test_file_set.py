@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,6 +201,20 @@ def test_the_difference_of_a_secret_does_not_show_it(files):
     (diff,) = files.add("x", "new-secret", secret=True).converge()["diff"]
     assert "secret)" in diff["after"]
     assert not {"old-secret", "new-secret"} & {line for text in diff.values() for line in text.split()}
+
+
+def test_no_log_of_the_host_and_no_result_has_a_secret(tmp_path, monkeypatch, capsys):
+    logged: list[str] = []
+    monkeypatch.setattr(
+        AnsibleModule, "log", lambda _self, message, log_args=None: logged.append(f"{message}{log_args}")
+    )
+    path = str(tmp_path / "key")
+    entry = {"path": path, "secret": True, "mode": "0600", **ME}
+    with patch_module_args({"name": "test", "files": [entry], "secrets": {path: "hunter2"}}), pytest.raises(SystemExit):
+        fs.main()
+    assert (tmp_path / "key").read_text() == "hunter2"
+    assert "Invoked with" in "".join(logged)
+    assert "hunter2" not in "".join(logged) + capsys.readouterr().out
 
 
 def test_an_unknown_owner_is_refused(files):
