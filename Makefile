@@ -63,7 +63,7 @@ lint: setup ## every static check
 	$(PYTHON) -m fleet.check inventory/production --secrets inventory/secrets.yml.example
 	$(PYTHON) -m tools.pages --check
 unit: setup ## tests that need no host
-	@$(PYTHON) -m pytest -q tests/unit
+	@$(PYTHON) -m pytest -q --numprocesses auto --dist worksteal tests/unit
 fleet: setup ## test the whole fleet on fresh hosts: dry run, converge, idempotence, verify, bad input (removes a running lab)
 	@env $$($(PYTHON) -m fleet.run.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
 test-kernel: setup ## test the kernel layer in two virtual machines: every profile after a reboot, lines that do not boot, bad input
