@@ -15,6 +15,7 @@ PYTEST = (PYTHON, "-m", "pytest", "--verbose", "--no-header", "--durations=10", 
 PLAY = (PYTHON, "-m", "fleet.run.playbook", "playbooks/site.yml")
 # Of the verbs in `make test` that are one command.
 SHARES = {"lint": 90, "unit": 90, "short-faults": 240}
+TUNING = ("sysctl", "kernel", "nic", "irq")
 VM_TESTS = "tests/integration/kernel"
 # How Molecule says, without colours, that it begins a step.
 MOLECULE_STEP = re.compile(r"\[fleet > (?P<step>\w+)\] Executing\b")
@@ -88,21 +89,31 @@ def _fleet() -> Plan:
 
 def _kernel() -> Plan:
     """Return what of the kernel layer must be seen at each change: a line, the reboot into it, a line that panics."""
-    return _machine("kernel", "hft", *HFT[:2], _tests("panic", f"{VM_TESTS}/hft/test_boot_fallback.py"), share=720)
+    return _machine(
+        "kernel",
+        "hft",
+        *_state("vm-hft", TUNING)[:2],
+        _tests("panic", f"{VM_TESTS}/hft/test_boot_fallback.py"),
+        share=720,
+    )
 
 
 def _hft() -> Plan:
-    """Return the whole of profile hft: what `kernel` does, the latency tools, power cuts, bad input."""
+    """Return the whole of profile hft: tuning, AF_XDP, the latency tools, a line that panics, power cuts, bad input."""
     latency = (PYTHON, "-m", "fleet.latency", "--inventory", "inventory/vm", "--limit", "vm-hft")
-    # Every tool once; the figures of an emulated machine mean nothing.
     return _machine(
-        "kernel-hft", "hft", *HFT, Stage("latency", (*latency, "--seconds", "12")), _tests("hurt", f"{VM_TESTS}/hft")
+        "kernel-hft",
+        "hft",
+        *_state("vm-hft", (*TUNING, "xdp", "latency")),
+        # Every tool once; the figures of an emulated machine mean nothing.
+        Stage("latency", (*latency, "--seconds", "12")),
+        _tests("hurt", f"{VM_TESTS}/hft"),
     )
 
 
 def _trading() -> Plan:
     """Return profile trading, realtime kernel and huge pages of both sizes, and the way back to the stock machine."""
-    roles = ("sysctl", "kernel", "nic", "irq", "firmware_check")
+    roles = (*TUNING, "firmware_check")
     return _machine(
         "kernel-trading",
         "trading",
@@ -138,6 +149,3 @@ def _state(host: str, roles: Sequence[str], *again: str, before: str = "") -> tu
 
 def _tests(name: str, *words: str) -> Stage:
     return Stage(name, (*PYTEST, *words))
-
-
-HFT = _state("vm-hft", ("sysctl", "kernel", "nic", "irq", "xdp", "latency"))
