@@ -3,6 +3,7 @@
 
 import shlex
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -33,19 +34,21 @@ def service_is_left_alone():
     assert state() == before
 
 
-def test_a_target_declared_twice_is_refused_with_both_origins(play):
-    twice = [{"job": "node", "port": 9100, "scope": "host"}]
-    result = play("prometheus", HOST, prometheus_scrape=twice)
-    assert result.rc != 0
-    assert "prometheus_scrape: job node on station is declared by node_exporter_scrape of station too" in result.out
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {"prometheus_scrape": [{"job": "node", "port": 9100, "scope": "host"}]},
+        ["prometheus_scrape: job node on station is declared by node_exporter_scrape of station too"],
+    ),
+]
 
 
-def test_a_rule_file_that_is_invalid_is_refused(play, tmp_path):
+def test_what_cannot_work_is_refused_in_one_line(refusals, tmp_path):
     rules = tmp_path / "bad.yml"
     rules.write_text("groups: [{name: bad, rules: [{alert: Bad, expr: 'sum(('}]}]\n")
-    result = play("prometheus", HOST, prometheus_rule_files=[str(rules)])
-    assert result.rc != 0
-    assert "could not parse expression" in result.out
+    cases = [*REFUSED, ({"prometheus_rule_files": [str(rules)]}, ["could not parse expression"])]
+    said = refusals("prometheus", HOST, [variables for variables, _ in cases])
+    for (variables, words), line in zip(cases, said, strict=True):
+        assert [word for word in words if word not in line] == [], variables
 
 
 def test_a_port_that_another_service_holds_is_refused_with_its_name_and_the_next_run_recovers(play):
