@@ -5,6 +5,7 @@ SHELL := /bin/bash
 INVENTORY ?= inventory/lab
 PYTHON := .venv/bin/python
 PLAY = $(PYTHON) -m fleet.run.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+STAGES = $(PYTHON) -m tools.stages
 # An exported SECONDS is the shell's own clock, not the user's word.
 LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
   $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
@@ -42,7 +43,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock new-role lint unit fleet test-kernel kernel-hft kernel-trading test-onload faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock new-role lint unit fleet kernel test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
@@ -63,22 +64,25 @@ lint: setup ## every static check
 	$(PYTHON) -m fleet.check inventory/production --secrets inventory/secrets.yml.example
 	$(PYTHON) -m tools.pages --check
 unit: setup ## tests that need no host
-	@$(PYTHON) -m pytest -q tests/unit
-fleet: setup ## test the whole fleet on fresh hosts: dry run, converge, idempotence, verify, bad input (removes a running lab)
-	@env $$($(PYTHON) -m fleet.run.mitogen) $(PYTHON) -m molecule test --scenario-name fleet
-test-kernel: setup ## test the kernel layer in two virtual machines: every profile after a reboot, lines that do not boot, bad input
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=none kernel-hft kernel-trading
-# Without Mitogen, which would keep both machines on one processor of two. The plays inside switch it on again.
+	@$(PYTHON) -m pytest -q --numprocesses auto --dist worksteal tests/unit
+fleet: setup ## test the whole fleet on fresh hosts: dry run, converge, idempotence, verify, bad input, faults (removes a running lab)
+	@$(STAGES) fleet
+kernel: setup ## test the kernel layer in one virtual machine: the tuned state after a reboot, and a line that does not boot
+	@$(STAGES) kernel
+test-kernel: setup ## test all of the kernel layer in two virtual machines: every profile, latency, power cuts, bad input (not in `test`)
+	@$(STAGES) test-kernel
 kernel-hft kernel-trading: setup
-	@set -o pipefail; $(PYTHON) -u -m molecule test --scenario-name $(@:-hft=) 2>&1 | sed --unbuffered 's/^/$(@:kernel-%=%): /'
+	@$(STAGES) $@
 test-onload: setup ## test kernel bypass with stand-ins for the vendor's packages, in a virtual machine (not in `test`: ten minutes of builds)
-	@$(PYTHON) -m molecule test --scenario-name onload
+	@$(STAGES) test-onload
+test-migration: setup ## bring the lab of an older commit to this one: nothing lost, nothing left behind (not in `test`; BEFORE=commit)
+	@$(PYTHON) -m tests.migration $(if $(BEFORE),--before $(BEFORE))
 faults: setup ## kill, stall and starve real services, cut their power, count the events lost (REPEAT=n  ONLY=fault,fault  SEED=n  JOBS=n)
 	@$(PYTHON) -m tests.faults $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 short-faults: setup
 	@$(PYTHON) -m pytest -q tests/faults
-test: lint unit fleet test-kernel short-faults ## everything CI runs
-	@echo "all tests passed"
+test: setup ## everything CI runs, each stage timed: lint, unit, fleet, kernel, short-faults
+	@$(STAGES) test
 bench-bus: setup ## measure event bus, journal and QuestDB against the bare clients (SECONDS=n  length of the 10,000 events/s test)
 	@$(PYTHON) -m tests.performance.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
 bench-site: setup ## measure a site.yml that changes nothing: Ansible's defaults, our settings, Mitogen

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,12 +13,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from fleet.paths import BUILD, PROJECT
+from fleet.paths import BUILD
 from tools.pages import markdown
 
 RESULTS = BUILD / "bench"
-PAGE = PROJECT / "docs" / "reference" / "performance.md"
-HEAD = "<!-- Written by the benches from build/bench/*.json. -->\n\n# Performance\n"
+HEAD = "<!-- Written by `make docs` and the benches from build/bench/*.json. -->\n\n# Performance\n"
 COLUMNS = ("metric", "value", "baseline", "ratio", "goal", "met")
 
 
@@ -161,14 +161,22 @@ def table(rows: Iterable[Row]) -> Table:
     return result
 
 
-def page(sections: Iterable[Section]) -> str:
-    """Return the page of all measurements that were made here."""
+def page(sections: Iterable[Section], old: str = "") -> str:
+    """Return the page of all measurements.
+
+    Args:
+        sections: its parts.
+        old: the page as it is: a part that was not measured here is taken from it.
+    """
+    kept = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", old, re.MULTILINE))
     parts = [HEAD]
     for section in sections:
         rows = read(section.name)
         if rows:
             figures = markdown.table([title.capitalize() for title in COLUMNS], [one.cells() for one in rows])
             parts += [f"## {section.title}\n", f"{section.method}\n\nAgain: `{section.command}`\n", figures]
+        elif section.title in kept:
+            parts.append(f"## {section.title}\n{kept[section.title]}".rstrip() + "\n")
     return "\n".join(parts)
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fleet.check.roles import located
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
+from fleet.model.rules import Refusal
 from fleet.model.settings import UnrenderableError
 from roles.kernel.module_utils.kernel_line import POLICY as KERNEL_POLICY
 from roles.kernel.module_utils.kernel_line import name_of
@@ -28,7 +30,8 @@ def _twice(host: str, claims: Iterator[Claim], what: str, right: str) -> Iterato
     for thing, variable, place in claims:
         if thing not in first:
             first[thing] = (variable, place)
-        elif first[thing][0] != variable:
+        # What two parts of one variable claim is judged by the rule of the role that has it.
+        elif first[thing][0].partition(".")[0] != variable.partition(".")[0]:
             other, there = first[thing]
             wrong = f"{what} {thing} is claimed by {other} ({there.file.name}:{there.line}) too"
             yield Problem(place, host, variable, wrong, right)
@@ -42,23 +45,37 @@ def _value(fleet: Fleet, host: str, key: str) -> Any:
 
 
 def _kernel_arguments(fleet: Fleet, host: str) -> Iterator[Claim]:
-    for key in (KERNEL_POLICY, *_options(fleet, host, "_kernel_arguments")):
-        value = _value(fleet, host, key)
+    values = {KERNEL_POLICY: _value(fleet, host, KERNEL_POLICY)}
+    values |= {f"{role}_kernel_arguments": value for role, value in _declared("kernel_arguments", fleet, host)}
+    for key, value in values.items():
         for argument in value if isinstance(value, (list, tuple)) else ():
             yield name_of(argument), key, place_of(argument) or fleet.place(host, key)
 
 
 def _ports(fleet: Fleet, host: str) -> Iterator[Claim]:
-    for key in _options(fleet, host, "_port"):
-        value = str(_value(fleet, host, key) or 0)
-        if value.isdigit() and int(value):
-            yield str(int(value)), key, fleet.place(host, key)
+    """Yield the ports of variables `<role>_..._port`, and those that a role declares and no such variable sets."""
+    known = set()
+    for role in fleet.roles(host):
+        for key in fleet.project.role(role).options:
+            number = _port(_value(fleet, host, key)) if key.endswith("_port") else ""
+            if number:
+                known.add((role, number))
+                yield number, key, fleet.place(host, key)
+    for role, entries in _declared("ports", fleet, host):
+        for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+            number = _port(entry.get("port")) if isinstance(entry, Mapping) else ""
+            if number and (role, number) not in known:
+                # `key` says which part of which variable the port is from.
+                key = str(entry.get("key", f"{role}_ports.{position}"))
+                yield number, key, located(fleet, host, Refusal(key, "", "")).place
 
 
-def _options(fleet: Fleet, host: str, ending: str) -> list[str]:
-    return [
-        key
-        for role in fleet.roles(host)
-        for key in fleet.project.role(role).options
-        if (key == f"{role}{ending}" if ending != "_port" else key.endswith(ending))
-    ]
+def _port(value: Any) -> str:
+    return str(int(value)) if str(value).isdecimal() and int(value) else ""
+
+
+def _declared(noun: str, fleet: Fleet, host: str) -> Iterator[tuple[str, Any]]:
+    """Yield each role of the host that declares a noun, with what it declares, one role at a time."""
+    for role in fleet.roles(host):
+        if f"{role}_{noun}" in fleet.project.role(role).options:
+            yield role, _value(fleet, host, f"{role}_{noun}")

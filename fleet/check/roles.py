@@ -29,6 +29,7 @@ def of_role(fleet: Fleet, host: str, role: str) -> Iterator[Problem]:
 
 def located(fleet: Fleet, host: str, refusal: Refusal) -> Problem:
     """Return a refusal with the place that must change: as deep inside the variable as a file has it."""
+    host = refusal.host or host
     place = fleet.place(host, refusal.variable)
     settings = fleet.settings(host)
     if refusal.variable in settings:

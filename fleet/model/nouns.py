@@ -31,7 +31,8 @@ NOUNS: dict[str, Noun] = {
     "endpoint": Noun("str", "address and port on the host, as host:port, that another role's service connects to"),
     "ports": Noun(
         "list",
-        "TCP ports that the role's units listen on: port, scope (loopback or host), for what",
+        "TCP ports that the role's units listen on: port, scope (loopback or host), for what; and key, the part of a"
+        " variable that sets it, where that is no <role>_..._port",
         ("port", "scope", "what"),
     ),
     "units": Noun(
@@ -39,6 +40,7 @@ NOUNS: dict[str, Noun] = {
         "units that the role runs: name, rank in a drain (low ranks stop first), whether an upgrade may restart it",
         ("name", "drain", "restart"),
     ),
+    "login": Noun("str", "user as which another role's service logs in at the endpoint"),
     "credential_files": Noun(
         "dict", "secrets that a service of another role may be handed: name to the file that systemd loads"
     ),

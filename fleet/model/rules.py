@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,11 +30,13 @@ class Refusal:
         key: the variable, with the way inside it: redis_users.admin, services_instances.0.reads.
         wrong: what is wrong.
         right: what would be right.
+        host: whose variable it is, when it is another host's.
     """
 
     key: str
     wrong: str
     right: str
+    host: str = ""
 
     @property
     def variable(self) -> str:
@@ -42,7 +45,7 @@ class Refusal:
 
     def __str__(self) -> str:
         """Return the words without the place: where no file says it."""
-        return f"{self.key}: {self.wrong}; {self.right}"
+        return f"{self.key}{self.host and f' of {self.host}'}: {self.wrong}; {self.right}"
 
 
 Rule = Callable[[Mapping[str, Any], Mapping[str, Any], View], Iterable[Refusal]]
@@ -149,7 +152,22 @@ def asked(rule: Rule, settings: Mapping[str, Any], options: Spec, fleet: View) -
     judged = Judged(settings, options)
     hardware = judged.get("hardware")
     found = list(rule(judged, hardware if isinstance(hardware, Mapping) else {}, fleet))
-    yield from (refusal for refusal in found if refusal.variable not in judged.doubtful)
+    yield from (refusal for refusal in found if refusal.host or refusal.variable not in judged.doubtful)
+
+
+def declarations(fleet: View, noun: str, hosts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return host -> role -> value of `<role>_<noun>`, less the hosts whose values cannot be known without facts.
+
+    Args:
+        fleet: all hosts.
+        noun: the part of the variable's name after the role's.
+        hosts: those to ask.
+    """
+    found = {}
+    for host in hosts:
+        with contextlib.suppress(UnrenderableError):  # the check of values reports it
+            found[host] = fleet.declared(noun, host)
+    return found
 
 
 EVERYWHERE = frozenset({"", "0.0.0.0", "::", "[::]", "*"})  # noqa: S104 - what is refused

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of the virtual machines of the kernel's Molecule scenarios: `python -m lab.vm create|destroy NAME`."""
+"""Command line of the virtual machines that the kernel layer is tested on: `python -m lab.vm create|destroy NAME`."""
 
 from __future__ import annotations
 

@@ -27,6 +27,12 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         arguments = dict(self._task.args)
         arguments["files"] = [self._read(entry, variables) for entry in arguments.get("files") or ()]
+        # Apart from the rest, so that the host's log and the details of a run keep them to themselves.
+        arguments["secrets"] = {
+            entry["path"]: entry.pop("content")
+            for entry in arguments["files"]
+            if entry.get("secret") and "content" in entry
+        }
         result.update(self._execute_module("file_set", module_args=arguments, task_vars=variables))
         return result
 

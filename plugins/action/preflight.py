@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 - name: Refuse a host without room
   preflight:
-    problems: "{{ __redis_state_result.stdout | from_yaml | redis_host_problems(__redis_settings) }}"
+    problems: "{{ __redis_state_result.stdout | from_yaml | redis_host_problems(redis_data_path, ...) }}"
 """
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -30,12 +30,16 @@ options:
       template: {description: "Template of the role, whose rendered text is the content.", type: str}
       src: {description: "File of the role, whose text is the content.", type: str}
       directory: {description: Whether it is a directory., type: bool, default: false}
-      secret: {description: Whether the difference keeps the content to itself., type: bool, default: false}
+      secret: {description: Whether differences and logs keep the content to themselves., type: bool, default: false}
       link: {description: Target of a symbolic link instead of content. It has to exist., type: path}
       owner: {description: Owner., type: str, default: root}
       group: {description: Group., type: str, default: root}
       mode: {description: Octal mode., type: str, default: "0644"}
       validate: {description: Command that accepts the new content., type: list, elements: str, default: []}
+  secrets:
+    description: Content of the secret files by path; the action takes it out of C(files).
+    type: dict
+    default: {}
   purge:
     description: Patterns of files that are removed unless they are in the set.
     type: list
@@ -74,6 +78,11 @@ applied:
   description: Whether the command was, or in check mode would be, run.
   type: bool
   returned: always
+set_aside:
+  description: The record's name when it was another machine's, which is kept under another name and counts as none.
+  type: list
+  elements: str
+  returned: always
 """
 
 import contextlib
@@ -84,16 +93,24 @@ import json
 import os
 import pwd
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-RECORDS = Path("/var/lib/fleet/file_sets")
+if TYPE_CHECKING:
+    from fleet.host import host_command
+    from fleet.host.atomic_file import sync_folder
+    from fleet.host.machine_record import Records, identity, set_aside
+else:
+    from ansible.module_utils import host_command
+    from ansible.module_utils.atomic_file import sync_folder
+    from ansible.module_utils.machine_record import Records, identity, set_aside
+
+FOLDER = Path("/var/lib/fleet/file_sets")
 
 
 class FileSetError(Exception):
@@ -201,16 +218,11 @@ def declared(entry: Mapping[str, Any]) -> tuple[Path, State]:
 
 def run(words: Sequence[str], what: str) -> None:
     """Run a command, or fail with the end of what it said."""
-    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, check=False
-        )
-    except OSError as error:
-        raise FileSetError(f"{what}: {words[0]}: {error.strerror}") from error
-    if done.returncode != 0:
-        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
-        raise FileSetError(f"{what}: `{' '.join(words)}` failed: {' | '.join(said[-3:])}")
+    done = host_command.run(words)
+    if done.status == host_command.NOT_STARTED:
+        raise FileSetError(f"{what}: {done.err}")
+    if done.status != 0:
+        raise FileSetError(f"{what}: `{' '.join(words)}` failed: {done.said}")
 
 
 @contextlib.contextmanager
@@ -256,6 +268,8 @@ def write(changes: Sequence[Change]) -> None:
         for change in changes:
             if change.after is None:
                 change.path.unlink(missing_ok=True)
+        for folder in sorted({change.path.parent for change in changes if change.path.parent.is_dir()}):
+            sync_folder(folder)
 
 
 def _path(change: Change) -> Path:
@@ -271,21 +285,21 @@ def _make(change: Change) -> None:
     change.path.chmod(after.mode)
 
 
-def converge(options: Mapping[str, Any], check: bool, records: Path = RECORDS) -> dict[str, object]:
+def converge(options: Mapping[str, Any], check: bool, records: Records) -> dict[str, object]:
     """Compare, write, put into effect, and say what was done.
 
     Args:
         options: the module's parameters.
         check: only report.
-        records: folder of the records.
+        records: what was put into effect on this machine.
     """
     pairs = [(*declared(entry), entry) for entry in options["files"]]
     wanted = {path: state for path, state, _ in pairs}
     if len(wanted) != len(pairs):
         raise FileSetError(f"file set {options['name']} names a path twice")
     validate = {path: tuple(entry["validate"]) for path, _, entry in pairs}
-    found = {Path(name) for pattern in options["purge"] for name in glob.glob(pattern)}  # noqa: PTH207 - absolute pattern
-    present = {path: look(path) for path in wanted.keys() | {path for path in found if not path.is_dir()}}
+    purged = {Path(name) for pattern in options["purge"] for name in glob.glob(pattern)}  # noqa: PTH207 - absolute pattern
+    present = {path: look(path) for path in wanted.keys() | {path for path in purged if not path.is_dir()}}
     for path, state in wanted.items():
         before = present[path]
         if before is not None and before.directory != state.directory:
@@ -293,21 +307,24 @@ def converge(options: Mapping[str, Any], check: bool, records: Path = RECORDS) -
             raise FileSetError(f"{path} is {is_now}: move it away")
     secrets = {path for path, _, entry in pairs if entry["secret"]}
     changes = [replace(change, secret=change.path in secrets) for change in decide(wanted, present, validate)]
-    record, mark = records / options["name"], fingerprint(wanted, options["apply"])
-    applied = bool(options["apply"]) and (bool(changes) or not record.exists() or record.read_text() != mark)
+    name, mark = options["name"], {"fingerprint": fingerprint(wanted, options["apply"])}
+    found = records.read(name)
+    applied = bool(options["apply"]) and (bool(changes) or found.data != mark)
     if not check:
+        if found.foreign:
+            set_aside(records.folder / name)
         if applied:
             # Should this run end before the command does, the next one runs it.
-            record.unlink(missing_ok=True)
+            records.remove(name)
         write(changes)
         if applied:
-            run(options["apply"], f"file set {options['name']} is written, not in effect")
-            record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            record.write_text(mark)
+            run(options["apply"], f"file set {name} is written, not in effect")
+            records.write(name, mark)
     return {
         "changed": bool(changes) or applied,
         "paths": [str(change.path) for change in changes],
         "applied": applied,
+        "set_aside": [name] if found.foreign else [],
         "diff": [diff_of(change) for change in changes],
     }
 
@@ -339,13 +356,17 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "options": entry, "default": []},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "purge": {"type": "list", "elements": "str", "default": []},
             "apply": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+    for file in module.params["files"]:
+        if file["secret"] and file["content"] is None:
+            file["content"] = module.params["secrets"].get(file["path"])
     try:
-        result = converge(module.params, module.check_mode)
+        result = converge(module.params, module.check_mode, Records(FOLDER, identity()))
     except FileSetError as error:
         module.fail_json(msg=str(error))
     except OSError as error:

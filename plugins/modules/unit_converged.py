@@ -66,7 +66,7 @@ EXAMPLES = r"""
 - name: Run Prometheus with the configuration on disk
   unit_converged:
     name: prometheus.service
-    inputs: [/etc/default/prometheus, /etc/systemd/system/prometheus.service.d/station.conf]
+    inputs: [/etc/default/prometheus, /etc/systemd/system/prometheus.service.d/prometheus.conf]
     reload_inputs: [/etc/prometheus]
     ready: [curl, --fail, --silent, http://127.0.0.1:9090/-/ready]
 """
@@ -82,25 +82,34 @@ reasons:
   type: list
   elements: str
   returned: always
+set_aside:
+  description: The record's name when it was another machine's, which is kept under another name and counts as none.
+  type: list
+  elements: str
+  returned: always
 """
 
 import contextlib
 import errno
 import hashlib
-import json
-import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-RECORDS = Path("/var/lib/fleet/units")
+if TYPE_CHECKING:
+    from fleet.host import host_command
+    from fleet.host.machine_record import Found, Records, identity, set_aside
+else:
+    from ansible.module_utils import host_command
+    from ansible.module_utils.machine_record import Found, Records, identity, set_aside
+
+FOLDER = Path("/var/lib/fleet/units")
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target")
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 1.0
@@ -346,57 +355,31 @@ def read_files(inputs: Iterable[str], reload_inputs: Iterable[str]) -> Files:
     )
 
 
-def read_record(path: Path) -> Files | None:
-    """Read what was recorded at the last successful start; an unreadable record counts as none."""
+def record_name(unit: str) -> str:
+    """Return the name of a unit's record."""
+    return f"{unit}.json"
+
+
+def read_record(found: Found) -> Files | None:
+    """Return what the unit read at its last successful start; what is no such record counts as none."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = found.data or {}
         return Files(
             inputs=dict(data["inputs"]), reload_inputs=dict(data["reload_inputs"]), invocation=str(data["invocation"])
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
-def write_record(path: Path, files: Files | None) -> None:
-    """Replace the record in one step, or remove it."""
-    if files is None:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data = {
-        "inputs": dict(files.inputs),
-        "reload_inputs": dict(files.reload_inputs),
-        "invocation": files.invocation,
-    }
-    text = json.dumps(data, indent=1, sort_keys=True)
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
+def as_record(files: Files) -> dict[str, object]:
+    """Return what `read_record` reads."""
+    return {"inputs": dict(files.inputs), "reload_inputs": dict(files.reload_inputs), "invocation": files.invocation}
 
 
 def run(words: Sequence[str], seconds: float) -> tuple[int, str]:
-    """Run a command; exit status and both outputs, 124 when it took too long, 127 when it cannot start."""
-    environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
-    try:
-        done = subprocess.run(
-            list(words),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 124, f"no end within {seconds:.0f} s"
-    except OSError as error:
-        return 127, f"{words[0]}: {error.strerror}"
-    return done.returncode, done.stdout.decode(errors="replace")
+    """Run a command; exit status and both outputs, as `host_command.run` gives them."""
+    done = host_command.run(words, seconds)
+    return done.status, done.out + done.err
 
 
 def bind_problem(address: str) -> int:
@@ -559,8 +542,9 @@ def _without_advice(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith(("See ", "Hint:")))
 
 
-def apply(systemd: Systemd, plan: Plan, files: Files, record: Path, options: Mapping[str, Any]) -> bool:
+def apply(systemd: Systemd, plan: Plan, files: Files, records: Records, options: Mapping[str, Any]) -> bool:
     """Carry the plan out; False when a start condition kept the unit from starting."""
+    record = record_name(systemd.name)
     ready_timeout = float(options["ready_timeout"])
     for action in plan.actions:
         if action == "daemon_reload":
@@ -569,17 +553,17 @@ def apply(systemd: Systemd, plan: Plan, files: Files, record: Path, options: Map
             systemd.do(action, seconds=STOP_SECONDS)
         elif action == "reload":
             # Should this run end here, the next one reloads again.
-            write_record(record, Files(inputs=files.inputs))
+            records.write(record, as_record(Files(inputs=files.inputs)))
             systemd.do("reload", seconds=ready_timeout)
         elif action in {"start", "restart"}:
             # Should this run end here, the next one does not take an older record for the truth.
-            write_record(record, None)
+            records.remove(record)
             if "daemon_reload" not in plan.actions:
                 # systemd 252 does not notice the first drop-in of a unit: NeedDaemonReload stays "no".
                 systemd.daemon_reload()
             systemd.start(action, ready_timeout)
     if options["state"] == "stopped":
-        write_record(record, None)
+        records.remove(record)
         return True
     unit = systemd.show()
     fresh = bool({"start", "restart"} & set(plan.actions))
@@ -587,7 +571,7 @@ def apply(systemd: Systemd, plan: Plan, files: Files, record: Path, options: Map
         return False
     systemd.wait(options["ready"], ready_timeout, fresh, unit.invocation)
     if plan.actions:
-        write_record(record, replace(files, invocation=unit.invocation))
+        records.write(record, as_record(replace(files, invocation=unit.invocation)))
     return True
 
 
@@ -633,7 +617,7 @@ def main() -> None:
         known = ", ".join(SUFFIXES)
         module.fail_json(msg=f"name: {options['name']!r} is no full unit name; it ends with one of {known}")
     try:
-        result = converge(Systemd(options["name"]), options, module.check_mode)
+        result = converge(Systemd(options["name"]), options, module.check_mode, Records(FOLDER, identity()))
     except UnitError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
@@ -641,21 +625,28 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def converge(systemd: Systemd, options: Mapping[str, Any], check: bool, records: Path = RECORDS) -> dict[str, object]:
+def converge(systemd: Systemd, options: Mapping[str, Any], check: bool, records: Records) -> dict[str, object]:
     """Look, decide, and unless in check mode act; returns the module's result."""
     wanted = Wanted(options["state"], options["enabled"], options["condition_ok"])
     files = read_files(options["inputs"], options["reload_inputs"])
-    record = records / f"{systemd.name}.json"
+    record = record_name(systemd.name)
+    found = records.read(record)
     unit = systemd.show()
-    plan = decide(unit, wanted, read_record(record), files)
+    plan = decide(unit, wanted, read_record(found), files)
     if {"start", "restart"} & set(plan.actions):
         refuse_taken(systemd.name, options["listen"])
     changed = plan.changes
-    result: dict[str, object] = {"actions": list(plan.actions), "reasons": list(plan.reasons)}
+    result: dict[str, object] = {
+        "actions": list(plan.actions),
+        "reasons": list(plan.reasons),
+        "set_aside": [record] if found.foreign else [],
+    }
+    if found.foreign and not check:
+        set_aside(records.folder / record)
     if check:
         skipped = wanted.condition_ok and "start" in plan.actions and systemd.skipped_by_condition(unit)
     else:
-        skipped = not apply(systemd, plan, files, record, options)
+        skipped = not apply(systemd, plan, files, records, options)
         if skipped and not wanted.condition_ok:
             what = f"{systemd.name}: not started, a start condition of the unit does not hold"
             raise UnitError(one_line(what, systemd.journal()))

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from fleet.hardware.cpus import CpuListError, compose, parse
+from fleet.model import forms
 from fleet.model.rules import Refusal
 from fleet.model.view import View
 from roles.redis.filter_plugins.redis_acl import acl_refusals
 
 RUNTIME_DIRECTORY = "/run/redis-bus/"
-GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
-# The unit cannot see these (ProtectHome=, PrivateTmp=), and /run is gone after a restart of the host.
-HIDDEN = ("/home", "/root", "/run", "/tmp", "/var/tmp")  # noqa: S108
-PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+SAVE = re.compile(r"([1-9]\d* [1-9]\d*)( [1-9]\d* [1-9]\d*)*")
 
 
 def redis_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
@@ -29,7 +28,9 @@ def redis_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fle
     """
     yield from _memory(settings, hardware.get("memory_gib", 0))
     yield from _places(settings)
+    yield from _ports(settings)
     yield from _ballast(settings)
+    yield from _persistence(settings)
     yield from _cpus(settings)
     yield from acl_refusals(settings["redis_users"], settings["redis_passwords"])
 
@@ -45,19 +46,29 @@ def _memory(settings: Mapping[str, Any], memory_gib: float) -> Iterator[Refusal]
 
 def _places(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     group, socket, data = settings["redis_group"], settings["redis_socket"], settings["redis_data_path"]
-    if not GROUP.fullmatch(group):
-        yield Refusal("redis_group", f"{group!r} is no group name", "the socket needs one, such as tradebus")
+    yield from forms.account("redis_group", group, "tradebus")
     name = socket.removeprefix(RUNTIME_DIRECTORY)
-    if name == socket or not PATH.fullmatch(socket) or "/" in name:
+    if name == socket or not forms.PATH.fullmatch(socket) or "/" in name:
         wrong = f"{socket!r} is not a file in {RUNTIME_DIRECTORY}, the only place the unit may put it"
         yield Refusal("redis_socket", wrong, f"name one there, such as {RUNTIME_DIRECTORY}redis.sock")
-    if not PATH.fullmatch(data) or ".." in data.split("/"):
-        yield Refusal(
-            "redis_data_path", f"{data!r} is not a plain absolute path", "take one such as /var/lib/redis-bus"
-        )
-    elif any(data == place or data.startswith(f"{place}/") for place in HIDDEN):
-        wrong = f"{data} is hidden from the unit or lost at boot"
-        yield Refusal("redis_data_path", wrong, "take one such as /var/lib/redis-bus")
+    yield from forms.folder("redis_data_path", data, "/var/lib/redis-bus")
+
+
+def _ports(settings: Mapping[str, Any]) -> Iterator[Refusal]:
+    yield from forms.port("redis_port", settings["redis_port"], none=True)
+    yield from forms.port("redis_exporter_port", settings["redis_exporter_port"])
+    for number, address in enumerate(settings["redis_bind"] if settings["redis_port"] else ()):
+        if not is_address(address):
+            wrong = f"{address!r} is no address of one interface; the event bus has no TLS"
+            yield Refusal(f"redis_bind.{number}", wrong, "write an IP address, such as 127.0.0.1")
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is one IP address, and not that of every interface."""
+    try:
+        return not ip_address(text).is_unspecified
+    except ValueError:
+        return False
 
 
 def _ballast(settings: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -69,6 +80,16 @@ def _ballast(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     elif 0 < ballast < least:
         wrong = f"deleting {ballast} MiB would not bring back the {least} MiB of redis_min_free_mib"
         yield Refusal("redis_ballast_mib", wrong, f"make it {least} or more, or 0 for none")
+
+
+def _persistence(settings: Mapping[str, Any]) -> Iterator[Refusal]:
+    rule = settings["redis_save"]
+    if rule and not SAVE.fullmatch(rule):
+        right = "write seconds and changes, such as '3600 1', or nothing for none"
+        yield Refusal("redis_save", f"{rule!r} is no snapshot rule", right)
+    for key in ("redis_aof_rewrite_percentage", "redis_acllog_entries"):
+        if settings[key] < 0:
+            yield Refusal(key, f"{settings[key]} is less than nothing", "write 0 or more")
 
 
 def _cpus(settings: Mapping[str, Any]) -> Iterator[Refusal]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.model.rules import Refusal
 from fleet.model.view import View
-from roles.sysctl.library.sysctl_applied import canonical, normalise
+from roles.sysctl.module_utils.sysctl_keys import canonical, normalise
 
 POLICY = ("sysctl_settings", "sysctl_tuning")
 _DEBUGFS = "the kernel moved it to debugfs in 5.13 (commit 8a99b6833c88), and it does nothing for pinned threads"

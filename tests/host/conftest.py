@@ -109,26 +109,30 @@ def _name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def host(_name: str, request: pytest.FixtureRequest) -> Host:
+def fleet(request: pytest.FixtureRequest) -> Fleet:
+    """Return the hosts of the inventory, with what their roles declare."""
+    return _fleet(Path(request.config.getoption("inventory")))
+
+
+@pytest.fixture(scope="session")
+def host(_name: str, fleet: Fleet) -> Host:
     """Return the host under test, reached as the plays reach it, with sudo."""
-    return _connection(_fleet(Path(request.config.getoption("inventory"))), _name)
+    return _connection(fleet, _name)
 
 
 @pytest.fixture(scope="session")
-def settings(_name: str, request: pytest.FixtureRequest) -> Settings:
+def settings(_name: str, fleet: Fleet) -> Settings:
     """Return what the inventory and the roles' defaults say about the host under test."""
-    return _fleet(Path(request.config.getoption("inventory"))).settings(_name)
+    return fleet.settings(_name)
 
 
 @pytest.fixture(scope="session")
-def declared(_name: str, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+def declared(_name: str, fleet: Fleet) -> Callable[[str], dict[str, Any]]:
     """Return a function that gives what the roles of the host under test declare of a noun, by role."""
-    fleet = _fleet(Path(request.config.getoption("inventory")))
     return lambda noun: fleet.declared(noun, _name)
 
 
 @pytest.fixture(scope="session")
-def peer(request: pytest.FixtureRequest) -> Callable[[str], Host]:
+def peer(fleet: Fleet) -> Callable[[str], Host]:
     """Return a function that gives another host of the inventory by its name."""
-    fleet = _fleet(Path(request.config.getoption("inventory")))
     return lambda name: _connection(fleet, name)

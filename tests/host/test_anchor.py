@@ -13,8 +13,8 @@ from testinfra.host import Host
 from fleet.model.settings import Settings
 
 SOCKET = "station-anchor.socket"
-FOLDER = "/var/lib/station-oversight/checkpoints"
 PATH = "/run/station-anchor.sock"
+FOLDER = "/var/lib/station-oversight/checkpoints"
 STRANGE_SEED = bytes(range(32))
 
 # Runs on a host: what comes on standard input goes to the anchor, and the answer comes back.
@@ -35,7 +35,7 @@ with socket.socket(socket.AF_INET if host else socket.AF_UNIX) as channel:
 @pytest.fixture
 def places(settings: Settings) -> list[str]:
     """Return where the anchor listens, by the inventory."""
-    path = [PATH] if settings["anchor_group"] else []
+    path = [settings["anchor_socket"]] if settings["anchor_group"] else []
     return path + ([f"{settings['ansible_host']}:{settings['anchor_port']}"] if settings["anchor_port"] else [])
 
 
@@ -119,7 +119,7 @@ def test_the_files_are_those_of_oversight(host: Host) -> None:
 
 def test_the_program_its_keys_and_its_units_are_roots(host: Host) -> None:
     for path in (
-        "/opt/station/anchor.py",
+        "/usr/local/libexec/station/anchor.py",
         "/etc/station/anchor.keys",
         "/etc/systemd/system/station-anchor.socket",
         "/etc/systemd/system/station-anchor@.service",
@@ -139,7 +139,12 @@ def test_the_host_has_public_keys_alone(host: Host, settings: Settings) -> None:
 def test_no_user_of_the_services_reaches_what_is_kept(host: Host) -> None:
     name = "station" if host.user("station").exists else "nobody"
     as_other = f"setpriv --reuid={name} --regid=nogroup --clear-groups"
-    for command in (f"ls {FOLDER}", f"touch {FOLDER}/new", f"rm -r {FOLDER}", "touch /opt/station/anchor.py"):
+    for command in (
+        f"ls {FOLDER}",
+        f"touch {FOLDER}/new",
+        f"rm -r {FOLDER}",
+        "touch /usr/local/libexec/station/anchor.py",
+    ):
         answer = host.run(f"{as_other} {command}")
         assert answer.rc != 0
         assert "ermission denied" in answer.stderr

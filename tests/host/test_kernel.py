@@ -152,7 +152,7 @@ def test_huge_pages_can_be_mapped_where_they_are_mounted(host, settings):
         assert mount.exists
         assert mount.filesystem == "hugetlbfs"
         assert f"pagesize={size}" in ",".join(mount.options) or f"pagesize={KIB[size] // 1024}M" in mount.options
-        path = f"/dev/hugepages{size}/station-test"
+        path = f"/dev/hugepages{size}/fleet-test"
         assert host.check_output("python3 -c %s %s %s", MAP, path, str(KIB[size] * 1024)) == "7"
 
 
@@ -163,7 +163,7 @@ def test_the_group_of_huge_pages_can_map_one_and_nobody_else_can(host, settings)
         pytest.skip("huge pages are root's")
     start = "systemd-run --wait --pipe --quiet --collect -p User=nobody"
     for size in sizes:
-        words = (MAP, f"/dev/hugepages{size}/station-test", str(KIB[size] * 1024))
+        words = (MAP, f"/dev/hugepages{size}/fleet-test", str(KIB[size] * 1024))
         mine = f"{start} -p SupplementaryGroups=%s python3 -c %s %s %s"
         assert host.check_output(mine, group, *words) == "7", size
         other = host.run(f"{start} python3 -c %s %s %s", *words)

@@ -49,7 +49,7 @@ def test_enabled_collectors_work(host, settings):
 
 
 def test_a_unit_that_fails_is_reported(host, settings):
-    name = "station-test-failure.service"
+    name = "fleet-test-failure.service"
     try:
         host.run("systemd-run --wait --unit=%s false", name)
         assert f'node_systemd_unit_state{{name="{name}",state="failed",type="simple"}} 1' in metrics(host, settings)
@@ -58,15 +58,15 @@ def test_a_unit_that_fails_is_reported(host, settings):
 
 
 def test_the_group_may_leave_metrics_and_others_may_not(host, settings):
-    file = f"{settings['node_exporter_textfile']}/station-test.prom"
-    write = "umask 022; echo 'station_test_metric 42' > %s"
+    file = f"{settings['node_exporter_textfile']}/fleet-test.prom"
+    write = "umask 022; echo 'fleet_test_metric 42' > %s"
     try:
         as_other = host.run("setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c %s", write % file)
         assert as_other.rc != 0
         assert "Permission denied" in as_other.stderr
         as_member = host.run("setpriv --reuid=nobody --regid=prometheus --clear-groups sh -c %s", write % file)
         assert as_member.rc == 0, as_member.stderr
-        assert value(metrics(host, settings), "station_test_metric") == 42
+        assert value(metrics(host, settings), "fleet_test_metric") == 42
     finally:
         host.run("rm -f %s", file)
 

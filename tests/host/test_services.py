@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from fleet.model.model import Fleet
 from fleet.paths import PROJECT, VENV_BIN
-from plugins.filter.services import journal_key, services_units
+from plugins.filter.services import journal_key
+from roles.services.filter_plugins.services_planned import services_planned
+from roles.services.rules import declared_for_services
 
 PROGRAM = "/opt/station/current/venv/bin/station"
 HOUR_US = 3_600_000_000
@@ -39,9 +42,10 @@ Units = Mapping[str, Mapping[str, Any]]
 
 
 @pytest.fixture
-def units(settings: Settings) -> Units:
+def units(settings: Settings, fleet: Fleet) -> Units:
     """Return what the inventory says about each service, by name."""
-    return {unit["name"]: unit for unit in services_units(settings["services_instances"])}
+    declared = declared_for_services(fleet, settings["inventory_hostname"])
+    return {unit["name"]: unit for unit in services_planned(settings["services_instances"], declared)}
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from roles.sysctl.library.sysctl_applied import assignments, canonical, key_path, normalise
+from roles.sysctl.library.sysctl_applied import assignments
+from roles.sysctl.module_utils.sysctl_keys import canonical, key_path, normalise
 
 FILE = "/etc/sysctl.d/99-zz-fleet.conf"
 

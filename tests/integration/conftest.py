@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,3 +64,48 @@ def play(tmp_path: Path, inventory: Path) -> Callable[..., PlayResult]:
         return PlayResult(done.returncode, done.stdout + done.stderr)
 
     return run
+
+
+@pytest.fixture
+def refusals(play: Callable[..., PlayResult], tmp_path: Path) -> Callable[..., list[str]]:
+    """Return `refusals(role, host, cases)`: what the role says to each mapping of variables, "" if it refuses nothing.
+
+    One play for all, because most of a play's time goes by before its first task. It has to change nothing, unless
+    some of the cases are allowed to, and prints none of the words that are `hidden`.
+    """
+
+    def run(
+        role: str, host: str, cases: Sequence[Mapping[str, Any]], may_change: bool = False, hidden: Sequence[str] = ()
+    ) -> list[str]:
+        said = tmp_path / "said.json"
+        tasks: list[dict[str, Any]] = []
+        for case in cases:
+            apply = {"name": "Apply", "ansible.builtin.include_role": {"name": role}, "vars": dict(case)}
+            tasks += [
+                {"name": "Try", "block": [apply, _note("")], "rescue": [_note("{{ ansible_failed_result | to_json }}")]}
+            ]
+        save = {"content": "{{ said | to_json }}", "dest": str(said), "mode": "0600"}
+        tasks += [
+            {
+                "name": "Save",
+                "ansible.builtin.copy": save,
+                "delegate_to": "localhost",
+                "become": False,
+                "changed_when": False,
+            }
+        ]
+        result = play(role, host, tasks=tasks)
+        assert result.rc == 0, result.out
+        assert not [word for word in hidden if word in result.out]
+        assert may_change or "changed=0" in result.out, result.out
+        return [json.loads(words)["msg"] if words else "" for words in json.loads(said.read_text())]
+
+    return run
+
+
+def _note(words: str) -> dict[str, Any]:
+    return {
+        "name": "Note",
+        "ansible.builtin.set_fact": {"said": "{{ said | default([]) + [words] }}"},
+        "vars": {"words": words},
+    }

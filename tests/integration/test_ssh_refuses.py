@@ -4,6 +4,7 @@
 import json
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -34,35 +35,49 @@ def stage(content, seconds) -> None:
     subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, capture_output=True, check=True)
 
 
+def snapshot() -> str:
+    """Every file of sshd and of a rollback that waits."""
+    return state()[0] + on_host(f"ls {STATE} /etc/systemd/system/ssh-rollback.service 2>/dev/null || true")
+
+
+@pytest.fixture(scope="module")
+def settled() -> list[str]:
+    """Return the snapshot that the role's last run left, as the only item."""
+    return []
+
+
 @pytest.fixture
-def converged(play):
-    """Start from a host on which the role has nothing to do, and leave it so."""
-    assert play("ssh", HOST).rc == 0
+def converged(play, settled):
+    """Start from a host on which the role has nothing to do, and leave it so; a play is run only where files differ."""
+
+    def converge() -> None:
+        if snapshot() not in settled:
+            assert play("ssh", HOST).rc == 0
+            settled[:] = [snapshot()]
+
+    converge()
     yield
-    assert play("ssh", HOST).rc == 0
+    converge()
 
 
-@pytest.mark.parametrize(
-    ("variables", "messages"),
-    [
-        ({"ssh_allow_groups": ["wheel"]}, ["is in no group of AllowGroups (wheel) but in"]),
-        (
-            {"ssh_port": 2222, "ssh_user_key_algorithms": ["sk-ssh-ed25519@openssh.com"]},
-            ["port 22, where the new configuration does not listen", "has no authorised key of an accepted type"],
-        ),
-        ({"ssh_listen_addresses": ["127.0.0.1"]}, ["does not listen (127.0.0.1:22)"]),
-        ({"ssh_kex_algorithms": ["curve25519-sha265"]}, ["curve25519-sha265"]),
-        ({"ssh_allow_groups": [], "ssh_ciphers": []}, ["ssh_allow_groups, ssh_ciphers must not be empty"]),
-        ({"ssh_rollback_timeout": 5}, ["a new connection needs at least 20 seconds"]),
-    ],
-)
-def test_a_configuration_that_would_lock_out_the_connection_in_use_is_refused_before_anything_changes(
-    play, variables, messages
-):
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    ({"ssh_allow_groups": ["wheel"]}, ["is in no group of AllowGroups (wheel) but in"]),
+    (
+        {"ssh_port": 2222, "ssh_user_key_algorithms": ["sk-ssh-ed25519@openssh.com"]},
+        ["port 22, where the new configuration does not listen", "has no authorised key of an accepted type"],
+    ),
+    ({"ssh_listen_addresses": ["127.0.0.1"]}, ["does not listen (127.0.0.1:22)"]),
+    ({"ssh_kex_algorithms": ["curve25519-sha265"]}, ["curve25519-sha265"]),
+    ({"ssh_allow_groups": [], "ssh_ciphers": []}, ["ssh_allow_groups, ssh_ciphers must not be empty"]),
+    ({"ssh_rollback_timeout": 5}, ["a new connection needs at least 20 seconds"]),
+]
+
+
+def test_a_configuration_that_would_lock_out_the_connection_in_use_is_refused_before_anything_changes(refusals):
     before = state()
-    result = play("ssh", HOST, **variables)
-    assert result.rc != 0
-    assert [message for message in messages if message not in result.out] == []
+    said = refusals("ssh", HOST, [variables for variables, _ in REFUSED])
+    for (variables, messages), words in zip(REFUSED, said, strict=True):
+        assert [message for message in messages if message not in words] == [], variables
     assert state() == before
 
 

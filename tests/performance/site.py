@@ -23,6 +23,7 @@ from fleet.paths import BUILD, LAB_INVENTORY, PROJECT, VENV_BIN
 from fleet.run import mitogen
 from lab.containers import hosts
 from tools import report
+from tools.pages import performance
 
 SITE = "playbooks/site.yml"
 GOAL = report.Goal(below=60, ratio=0.2)
@@ -34,42 +35,10 @@ roles_path = {PROJECT}/roles
 filter_plugins = {PROJECT}/plugins/filter
 lookup_plugins = {PROJECT}/plugins/lookup
 library = {PROJECT}/plugins/modules
+module_utils = {PROJECT}/fleet/host
 vault_identity_list = lab@{PROJECT}/inventory/vault-password-client
 """
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-SECTIONS = (
-    report.Section(
-        "site",
-        "A run that changes nothing",
-        "make bench-site",
-        "`playbooks/site.yml` on the lab, whose hosts are containers that share the processors with Ansible. The three "
-        "settings take turns, each run opens its own ssh connections, and a run counts only if no host changed or "
-        "failed. Value and baseline are medians; spread is the slowest run minus the fastest. The first setting is "
-        "ansible-core's own: forks 5, no pipelining, connections kept 60 s; the second is `ansible.cfg`; the third is "
-        "`ansible.cfg` with Mitogen, which `make site` uses.",
-    ),
-    report.Section(
-        "lab",
-        "The lab",
-        "make lab",
-        "From the command to the checked fleet: engine, image, hosts, `site.yml`, `verify`.",
-    ),
-    report.Section(
-        "bus",
-        "The bus and the journal",
-        "make bench-bus",
-        "A Redis, a QuestDB and the recorder run as processes of this machine, all on one disk: Redis with appendfsync "
-        "everysec and QuestDB with commit mode sync, as the roles set them; QuestDB's heap is 128 MiB. Our client and "
-        "the bare client take turns, and the median of the rounds counts. Publish to consume begins before the event "
-        "is encoded and ends when another process has decoded it; bare redis-py adds and reads bytes that are ready. "
-        "The recorder's own writer appends to the chain in memory, and `station journal verify` verifies it; both are "
-        "measured in processor time, and their baseline is the time that hashlib needs for the two hashes of a record. "
-        "The bare `questdb` client gets arguments that are ready. In the sustained stream each event is a bar, which "
-        "becomes two rows; a rate is sustained if the backlog grows by less than 1 % of the published events. The "
-        "recorder is killed while 1,000 events a second go on; afterwards the whole journal verifies and QuestDB holds "
-        "every event.",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -182,8 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal.console().print(report.table(result))
     if options.playbook == SITE:
         print(f"wrote {report.write('site', result).relative_to(PROJECT)}")
-        report.PAGE.write_text(report.page(SECTIONS))
-        print(f"wrote {report.PAGE.relative_to(PROJECT)}")
+        print(f"wrote {performance.write().relative_to(PROJECT)}")
     return report.missed(result)
 
 

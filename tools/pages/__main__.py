@@ -13,7 +13,7 @@ import yaml
 from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import INVENTORIES, PROJECT
-from tools.pages import coverage, hosts, kernel, variables
+from tools.pages import coverage, hosts, kernel, performance, variables
 
 
 def pages(project: Path) -> dict[Path, str]:
@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(wanted[file])
             print(f"wrote {file.relative_to(PROJECT)}")
+    if not options.check:  # measurements have no state that they should be in
+        performance.write()
     return int(bool(old) and options.check)
 
 

@@ -251,13 +251,13 @@ COMMANDS: Mapping[str, Callable[[Machine], Outcome]] = {
 def main(arguments: list[str], machine: Machine) -> int:
     """Run one command; returns 1 when something went wrong, and for check also when something differs."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        print(f"fleet-kernel: one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"kernel-settings: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     outcome = COMMANDS[arguments[0]](machine)
     for line in outcome.lines:
         print(line)
     for problem in outcome.errors:
-        print(f"fleet-kernel: {problem}", file=sys.stderr)
+        print(f"kernel-settings: {problem}", file=sys.stderr)
     return int(bool(outcome.errors) or outcome.differs)
 
 

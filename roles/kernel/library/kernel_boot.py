@@ -74,6 +74,11 @@ failure:
   description: Why the wanted line does not run and will not be tried again, empty when all is well.
   type: str
   returned: always
+set_aside:
+  description: Records of another machine (a restored or cloned disk); kept under another name, they count as none.
+  type: list
+  elements: str
+  returned: always
 """
 
 import os
@@ -102,7 +107,7 @@ ROUNDS = 6
 def later_owner(host: system.Host, text: str, words: tuple[str, ...], default: str) -> str:
     """Name the files that are read after our drop-in when they undo it, "" when the drop-in holds."""
     candidate = host.path("/run/fleet/kernel-candidate.cfg")
-    system.write_atomically(candidate, text)
+    system.put(candidate, text)
     try:
         comes_to = host.settings(str(candidate))
     finally:
@@ -182,6 +187,7 @@ class Boot:
     check: bool
     refreshed: bool = False
     actions: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
     diffs: list[dict[str, str]] = field(default_factory=list)
 
     def look(self) -> tuple[plan.Observed, plan.Wanted | None]:
@@ -211,12 +217,39 @@ class Boot:
             dropin=host.text(system.DROPIN),
             script=script,
             next_is_trial=environment.get("next_entry") == grub.TRIAL_ID,
-            record=system.read_record(host.text(system.RECORD)),
-            failed=system.read_failed(host.text(system.FAILED)),
+            record=system.read_record(self.own(system.RECORD)),
+            failed=system.read_failed(self.own(system.FAILED)),
             reached=host.text(system.REACHED).strip(),
             refreshed=self.refreshed,
         )
-        return self.judged(seen, want), want
+        return self.judged(self.believed(seen), want), want
+
+    def own(self, name: str) -> dict[str, Any] | None:
+        """Return what a record of this machine says."""
+        found = self.host.record(name)
+        if found.foreign:
+            self.leave(name)
+        return found.data
+
+    def leave(self, name: str) -> None:
+        """Set a record of another machine aside, or in check mode only note it."""
+        if name not in self.set_aside:
+            self.set_aside.append(name)
+        if not self.check:
+            self.host.set_aside(name)
+
+    def believed(self, seen: plan.Observed) -> plan.Observed:
+        """Leave out the proof of a line that does not run, when this machine's journal does not know that boot.
+
+        It would spare the line its trial; of one that runs, the record says nothing that the host does not.
+        """
+        record = seen.record
+        if record is None or record.phase != plan.PROVEN or record.line == seen.running:
+            return seen
+        if record.boot_id == seen.boot_id or self.host.knows_boot(record.boot_id):
+            return seen
+        self.leave(system.RECORD)
+        return replace(seen, record=None)
 
     def judged(self, seen: plan.Observed, want: plan.Wanted | None) -> plan.Observed:
         """Add what the units and the checks of a running trial say, where that matters."""
@@ -225,7 +258,8 @@ class Boot:
         changes: dict[str, Any] = {"failed_units": self.host.failed_units()}
         record = seen.record
         committed = record is not None and record.phase == plan.PROVEN and record.line == want.line
-        if seen.trial == want.line.hash and not committed:
+        # A line that runs without a record of this machine, as on a cloned disk, shows here what a trial shows.
+        if (seen.trial == want.line.hash or seen.running == want.line) and not committed:
             pages = self.options["hugepages"]
             before = record.failed_units if record is not None else ()
             evidence = self.host.evidence(pages)
@@ -275,15 +309,15 @@ class Boot:
         match step.kind:
             case "record" | "failed":
                 name = system.RECORD if step.kind == "record" else system.FAILED
-                system.write_atomically(
-                    path(name), system.as_json(step.value), 0o600 if step.kind == "record" else 0o644
+                system.put(
+                    path(name), system.as_text(step.value, self.host.machine), 0o600 if step.kind == "record" else 0o644
                 )
             case "script":
-                system.write_atomically(path(system.SCRIPT), str(step.value), 0o755)
+                system.put(path(system.SCRIPT), str(step.value), 0o755)
             case "dropin":
-                system.write_atomically(path(system.DROPIN), str(step.value))
+                system.put(path(system.DROPIN), str(step.value))
             case "confirm":
-                system.write_atomically(path(system.CONFIRMED), "confirmed\n")
+                system.put(path(system.CONFIRMED), "confirmed\n")
             case "next":
                 self.set_next(bool(step.value))
             case "mkconfig":
@@ -293,7 +327,7 @@ class Boot:
         """Arm or disarm the one-shot entry."""
         if armed:
             # The marker of an older trial must not speak for this one.
-            system.write_atomically(self.host.path(system.REACHED), "")
+            system.put(self.host.path(system.REACHED), "")
             self.host.run(["grub-reboot", grub.TRIAL_ID], 60)
         else:
             self.host.run(["grub-editenv", str(self.host.path(system.GRUBENV)), "unset", "next_entry"], 60)
@@ -306,7 +340,7 @@ class Boot:
         journal of the file system, so the old file stays under a second name, its blocks not given to anybody else.
         """
         config = self.host.path(system.CONFIG)
-        new, old = config.with_name("grub.cfg.station"), config.with_name("grub.cfg.fleet-previous")
+        new, old = config.with_name("grub.cfg.fleet-new"), config.with_name("grub.cfg.fleet-previous")
         self.host.run(["grub-mkconfig", "-o", str(new)], 900)
         text = new.read_text(encoding="utf-8", errors="replace")
         if not grub.parse(text).entries:
@@ -314,13 +348,15 @@ class Boot:
         new.unlink()
         old.unlink(missing_ok=True)
         os.link(config, old)
-        system.write_atomically(config, text, 0o600)
+        system.put(config, text, 0o600)
         os.sync()
         self.refreshed = True
 
 
-def describe(failure: str, options: Mapping[str, Any]) -> str:
+def describe(action: str, failure: str, options: Mapping[str, Any]) -> str:
     """Return the one line that a person reads when a trial has failed."""
+    if action == "unfit":
+        return f"{failure}. Mend the machine or its host_vars, or boot another entry (GRUB, Advanced options)"
     return (
         f"the trial of kernel {options['release'] or options['flavour']} with"
         f" {' '.join(options['arguments']) or 'no arguments'} failed: {failure}; the host runs the proven line from"
@@ -348,15 +384,16 @@ def main() -> None:
             system.run_command([METRICS, "metrics"], 60)
     except (system.BootError, OSError) as error:
         module.fail_json(msg=f"kernel: {error}")
-    failure = describe(decision.failure, module.params) if decision.failure else ""
+    failure = describe(decision.action, decision.failure, module.params) if decision.failure else ""
     if failure and not decision.reboot and not module.check_mode:
         module.fail_json(msg=f"kernel: {failure}", actions=boot.actions)
     module.exit_json(
-        changed=bool(boot.actions) and not (boot.actions == ["wait"] and not decision.steps),
+        changed=bool(boot.set_aside) or (bool(boot.actions) and not (boot.actions == ["wait"] and not decision.steps)),
         actions=boot.actions,
         reboot=decision.reboot and not module.check_mode,
         pending=decision.pending,
         failure=failure,
+        set_aside=boot.set_aside,
         diff=boot.diffs,
     )
 

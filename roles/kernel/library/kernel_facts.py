@@ -31,19 +31,22 @@ facts:
     - Dictionary of cpu (core, atom, present, possible, online, siblings, vendor, guest), nodes (cpus, memory_kib),
       memory_kib, hugepage_kib, cpufreq (driver, governors, preferences), release, cmdline, kernels, dkms (modules),
       held (kernel packages on hold), held_here (those that the role kernel has put on hold),
-      grub (missing, abstraction, fs) and microcode (package, installed, candidate).
+      machine (its name in records), grub (missing, abstraction, fs) and microcode (package, installed, candidate).
   type: dict
   returned: always
 """
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host import host_command, machine_record
+else:
+    from ansible.module_utils import host_command, machine_record
 
 CPU = "/sys/devices/system/cpu"
 HUGE = "/sys/kernel/mm/hugepages"
@@ -58,13 +61,8 @@ Run = Callable[[Sequence[str]], str]
 
 def run_command(words: Sequence[str]) -> str:
     """Return what a command prints, "" when it fails or is not there."""
-    try:
-        done = subprocess.run(
-            list(words), capture_output=True, text=True, timeout=60, env={**os.environ, "LC_ALL": "C"}, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    done = host_command.run(words, 60)
+    return done.out if done.status == 0 else ""
 
 
 class Machine:
@@ -146,6 +144,11 @@ class Machine:
         shown = self.run(["dpkg-query", "--show", "--showformat=${db:Status-Want} ${Package}\n", "linux-*"])
         return sorted(line.split()[1] for line in shown.splitlines() if line.startswith("hold "))
 
+    def held_here(self, machine: str) -> list[str]:
+        """Return the kernel packages that the role has put on hold on this machine."""
+        data = machine_record.opened(self.text(HELD), machine).data or {}
+        return sorted(str(name) for name in data.get("packages", []))
+
     def dkms(self) -> list[str]:
         """Return the modules that DKMS builds for each kernel."""
         return sorted({path.parts[-3] for path in (self.root / DKMS).glob("*/*/source")})
@@ -162,7 +165,7 @@ class Machine:
 
     def facts(self, microcode: bool) -> dict[str, Any]:
         """Return everything."""
-        cpu = self.cpu()
+        cpu, machine = self.cpu(), machine_record.identity(self.root)
         sizes = [name.removeprefix("hugepages-").removesuffix("kB") for name in self.names(HUGE, "hugepages-*kB")]
         kernels = [name.removeprefix("vmlinuz-") for name in self.names("/boot", "vmlinuz-*")]
         return {
@@ -176,7 +179,8 @@ class Machine:
             "kernels": kernels,
             "dkms": self.dkms(),
             "held": self.held(),
-            "held_here": sorted(self.text(HELD).split()),
+            "held_here": self.held_here(machine),
+            "machine": machine,
             "grub": self.grub(),
             "microcode": self.microcode(cpu["vendor"]) if microcode and not cpu["guest"] else self.microcode(""),
         }

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fleet.host import atomic_file, host_command, machine_record
     from roles.kernel.module_utils import kernel_boot_plan as plan
     from roles.kernel.module_utils import kernel_grub as grub
     from roles.kernel.module_utils import kernel_trial as trial
 else:
+    from ansible.module_utils import atomic_file, host_command, machine_record
     from ansible.module_utils import kernel_boot_plan as plan
     from ansible.module_utils import kernel_grub as grub
     from ansible.module_utils import kernel_trial as trial
@@ -54,40 +53,18 @@ Run = Callable[[Sequence[str], float], str]
 
 def run_command(words: Sequence[str], seconds: float = 900) -> str:
     """Run a command and return its output; BootError with the end of what it said when it fails."""
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            list(words), capture_output=True, text=True, timeout=seconds, env=environment, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BootError(f"{words[0]}: {error}") from error
-    if done.returncode != 0:
-        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
-        raise BootError(f"`{' '.join(words)[:200]}` failed: {' | '.join(said[-3:])}")
-    return done.stdout
+    done = host_command.run(words, seconds)
+    if done.status != 0:
+        raise BootError(f"`{' '.join(words)[:200]}` failed: {done.said}")
+    return done.out
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+def put(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace a file in one step that survives a power cut, or remove it when the text is empty."""
     if text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A leading dot: neither grub-mkconfig nor run-parts takes it for one of theirs.
-        new = path.with_name(f".{path.name}.new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        new.replace(path)
+        atomic_file.atomic_write(path, text, mode)
     else:
-        path.unlink(missing_ok=True)
-    if path.parent.is_dir():
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        atomic_file.remove(path)
 
 
 @dataclass(frozen=True)
@@ -107,6 +84,28 @@ class Host:
             return self.path(name).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
+
+    @property
+    def machine(self) -> str:
+        """The name of this machine in its records."""
+        return machine_record.identity(self.root)
+
+    def record(self, name: str) -> machine_record.Found:
+        """Read a record."""
+        return machine_record.opened(self.text(name), self.machine)
+
+    def set_aside(self, name: str) -> None:
+        """Keep a record of another machine where nobody takes it for this one's."""
+        machine_record.set_aside(self.path(name))
+
+    def knows_boot(self, boot_id: str) -> bool:
+        """Whether the journal of this machine has entries of a boot."""
+        words = ["journalctl", "--quiet", "--no-pager", "--lines=0", f"--boot={boot_id.replace('-', '')}"]
+        try:
+            self.run(words, 60)
+        except BootError:
+            return False
+        return True
 
     def kernels(self) -> list[str]:
         """Return the releases that are installed whole."""
@@ -159,10 +158,10 @@ def read_line(data: Mapping[str, Any]) -> plan.Line:
     return plan.Line(str(data["release"]), tuple(str(word) for word in data["words"]))
 
 
-def read_record(text: str) -> plan.Record | None:
+def read_record(data: Mapping[str, Any] | None) -> plan.Record | None:
     """Read the record; one that is damaged counts as none, the host itself says the rest."""
     try:
-        data = json.loads(text)
+        data = data or {}
         units = tuple(str(unit) for unit in data["failed_units"])
         line = read_line(data["line"])
         return plan.Record(
@@ -172,21 +171,21 @@ def read_record(text: str) -> plan.Record | None:
         return None
 
 
-def read_failed(text: str) -> plan.Failed | None:
+def read_failed(data: Mapping[str, Any] | None) -> plan.Failed | None:
     """Read what failed last."""
     try:
-        data = json.loads(text)
+        data = data or {}
         return plan.Failed(read_line(data["line"]), str(data["reason"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def as_json(value: object) -> str:
-    """Return the text of a record, "" for none."""
+def as_text(value: object, machine: str) -> str:
+    """Return the text of a record of a machine, "" for none."""
     if value is None:
         return ""
     data = asdict(value)  # type: ignore[call-overload]  # Record or Failed
     if isinstance(value, plan.Failed):
         data["when"] = datetime.now(UTC).isoformat(timespec="seconds")
         data["hash"] = value.line.hash
-    return json.dumps(data, indent=1, sort_keys=True) + "\n"
+    return machine_record.sealed(data, machine)

@@ -100,7 +100,7 @@ class Observed:
         record: what the last run was doing.
         failed: the line that failed last.
         reached: hash of the last trial that reached user space.
-        problems: what the checks of a running trial found.
+        problems: what the checks found of a running trial, or of a wanted line that runs without a record.
         failed_units: units that have failed now.
         refreshed: grub.cfg was generated in this run.
     """
@@ -227,6 +227,9 @@ def _settle(seen: Observed, wanted: Wanted, line: Line, *, reboot: bool, mode: M
     """Make a proven line the default."""
     steps: list[Step] = []
     if seen.record is None or seen.record.phase != PROVEN or seen.record.line != line:
+        if seen.problems:
+            why = f"the host runs the wanted line, which this machine has not tried, and {'; '.join(seen.problems)}"
+            return Decision("unfit", failure=why)
         steps.append(Step("record", _record(seen, line, PROVEN)))
     if seen.failed is not None:
         steps.append(Step("failed", None))

@@ -67,13 +67,17 @@ profiles:
 import hashlib
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host import host_command
+else:
+    from ansible.module_utils import host_command
 
 NAMES = ("onload-user", "onload-dkms")
 # sfc is the card's driver, which the release brings in place of the kernel's own; onload is the stack.
@@ -129,16 +133,15 @@ class Host:
         self.store = store
         self.kernel = kernel
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command without questions and in English."""
-        environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
-        return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    def run(self, *words: str) -> host_command.Done:
+        """Run a command; needrestart restarts nothing behind it."""
+        return host_command.run(words, environment={"NEEDRESTART_SUSPEND": "1"})
 
     def state(self) -> State:
         """Look at packages, module and record."""
         shown = self.run(
             "dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status} ${Version}\\n", *NAMES
-        ).stdout
+        ).out
         words = [line.split() for line in shown.splitlines()]
         versions = {entry[0]: entry[2] for entry in words if len(entry) == 3 and entry[1] == "installed"}
         current = self.store / "current"
@@ -146,13 +149,13 @@ class Host:
 
     def module_there(self) -> bool:
         """Whether the running kernel can load the stack."""
-        return self.run("modinfo", "-k", self.kernel, "-F", "filename", "onload").returncode == 0
+        return self.run("modinfo", "-k", self.kernel, "-F", "filename", "onload").status == 0
 
     def pending(self) -> list[str]:
         """Return the modules that would change at the next boot."""
         waiting = []
         for name in MODULES:
-            installed = self.run("modinfo", "-k", self.kernel, "-F", "srcversion", name).stdout.strip()
+            installed = self.run("modinfo", "-k", self.kernel, "-F", "srcversion", name).out.strip()
             loaded = Path("/sys/module") / name / "srcversion"
             running = loaded.read_text(encoding="ascii").strip() if loaded.exists() else ""
             if installed and installed != running and (running or name == "onload"):
@@ -171,9 +174,9 @@ class Host:
         found = {}
         for path in packages:
             shown = self.run("dpkg-deb", "--showformat=${Package} ${Version}", "--show", str(path))
-            if shown.returncode != 0:
-                raise OnloadError(f"{path} is not a Debian package: {shown.stderr.strip()}")
-            name, version = shown.stdout.split()
+            if shown.status != 0:
+                raise OnloadError(f"{path} is not a Debian package: {shown.err.strip()}")
+            name, version = shown.out.split()
             found[name] = version
         return found
 
@@ -183,7 +186,7 @@ class Host:
         archive, work = next(folder.glob("*gz")), folder / "source"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
-        if self.run("tar", "--extract", "--no-same-owner", f"--directory={work}", f"--file={archive}").returncode != 0:
+        if self.run("tar", "--extract", "--no-same-owner", f"--directory={work}", f"--file={archive}").status != 0:
             raise OnloadError(f"{archive.name} cannot be unpacked")
         scripts = sorted(work.glob("*/scripts/onload_mkpackage"))
         if not scripts:
@@ -195,15 +198,15 @@ class Host:
             str(scripts[0]), "--resultdir", str(folder / "built"), "--builddir", str(work / "build"), *words
         )
         shutil.rmtree(work)
-        if done.returncode != 0 or {path.name.split("_")[0] for path in self.packages(release)} != set(NAMES):
-            raise OnloadError(f"onload_mkpackage: {first_error(done.stdout + done.stderr)}")
+        if done.status != 0 or {path.name.split("_")[0] for path in self.packages(release)} != set(NAMES):
+            raise OnloadError(f"onload_mkpackage: {first_error(done.out + done.err)}")
 
     def apt_install(self, release: str) -> None:
         """Install a release's packages together, whatever version is there."""
         paths = [str(path) for path in self.packages(release)]
         done = self.run(*APT, "install", "--reinstall", "--allow-downgrades", "--allow-change-held-packages", *paths)
-        if done.returncode != 0:
-            raise OnloadError(self.build_error() or f"apt-get: {first_error(done.stderr)}")
+        if done.status != 0:
+            raise OnloadError(self.build_error() or f"apt-get: {first_error(done.err)}")
 
     def require_module(self) -> None:
         """Have DKMS build for the running kernel what it has not built yet."""

@@ -4,102 +4,127 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-SCOPES = {"host", "loopback"}
+from fleet.model.rules import Refusal
+
+SCOPES = ("host", "loopback")
 KEYS = {"job", "port", "scope"}
-
-
-class ScrapeError(ValueError):
-    """The declarations contradict each other; the message is one line."""
+MOST_PORT = 65535
+Declared = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """One endpoint that Prometheus reads."""
+    """One endpoint that Prometheus reads, and the role of the host that declares it."""
 
     job: str
     instance: str
     address: str
-    origin: str
+    role: str
 
 
-def targets(
-    declared: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], addresses: Mapping[str, str], server: str
-) -> list[Target]:
-    """Resolve all declarations to endpoints.
+def scrape_refusals(
+    declared: Declared, addresses: Mapping[str, str], server: str, ports: Set[tuple[str, str, str]] = frozenset()
+) -> Iterator[Refusal]:
+    """Yield why Prometheus cannot read what is declared.
 
     Args:
-        declared: host to role to what the role exports there: job, port and scope.
-        addresses: host to its address.
+        declared: host -> role -> what the role exports there: job, port and scope.
+        addresses: host -> its address.
+        server: the host that Prometheus runs on.
+        ports: host, role and port of what listens; of two that listen on one port the check of owners tells.
+    """
+    found = []
+    for result in _resolved(declared, addresses, server):
+        if isinstance(result, Refusal):
+            yield result
+        else:
+            found.append(result)
+    jobs = _twice(found, lambda t: (t.job, t.instance))
+    # What has a job of another role is said once, though it may have its endpoint as well.
+    endpoints = _twice([t for t in found if t not in jobs], lambda t: t.address)
+    told = [target for target, first in endpoints.items() if {_listener(target), _listener(first)} <= ports]
+    pairs = [*((*pair, _job) for pair in jobs.items()), *((*pair, _endpoint) for pair in endpoints.items())]
+    for target, first, say in pairs:
+        if target not in told:
+            wrong = f"{say(target)} is declared by {first.role}_scrape of {first.instance} too"
+            yield Refusal(f"{target.role}_scrape", wrong, "keep one of them, or give it another port", target.instance)
+
+
+def _resolved(declared: Declared, addresses: Mapping[str, str], server: str) -> Iterator[Target | Refusal]:
+    for host, roles in declared.items():
+        for role, exports in roles.items():
+            for number, export in enumerate(exports if isinstance(exports, (list, tuple)) else [exports]):
+                key = f"{role}_scrape.{number}"
+                wrong, right = _malformed(export) or _unreachable(export, host, addresses, server) or ("", "")
+                if wrong:
+                    yield Refusal(key, wrong, right, host)
+                elif int(export["port"]):  # 0 is how a role says that it does not listen
+                    address = addresses[host] if export["scope"] == "host" else "127.0.0.1"
+                    address = f"[{address}]" if ":" in address else address
+                    yield Target(str(export["job"]), host, f"{address}:{int(export['port'])}", role)
+
+
+def _malformed(export: object) -> tuple[str, str] | None:
+    if not isinstance(export, Mapping) or set(export) != KEYS:
+        found = ", ".join(sorted(map(str, export))) if isinstance(export, Mapping) else repr(export)
+        return f"has {found or 'nothing'}", "write job, port and scope, and nothing else"
+    if export["scope"] not in SCOPES:
+        return f"scope {export['scope']!r} is none", f"write {' or '.join(SCOPES)}"
+    if not str(export["port"]).isdecimal() or int(export["port"]) > MOST_PORT:
+        return f"port {export['port']!r} is no TCP port", f"write one up to {MOST_PORT}, or 0 for none"
+    return None
+
+
+def _unreachable(
+    export: Mapping[str, Any], host: str, addresses: Mapping[str, str], server: str
+) -> tuple[str, str] | None:
+    if export["scope"] == "host" and not addresses.get(host):
+        return f"{host} has no ansible_host, where it would be read", "set it in hosts.yml"
+    if export["scope"] == "loopback" and host != server:
+        wrong = f"job {export['job']} listens on the loopback address of {host}, and Prometheus runs on {server}"
+        return wrong, "bind it to ansible_host and set its scope to host"
+    return None
+
+
+def _job(target: Target) -> str:
+    return f"job {target.job} on {target.instance}"
+
+
+def _listener(target: Target) -> tuple[str, str, str]:
+    return target.instance, target.role, target.address.rpartition(":")[2]
+
+
+def _endpoint(target: Target) -> str:
+    return f"endpoint {target.address}"
+
+
+def _twice(found: list[Target], key: Callable[[Target], object]) -> dict[Target, Target]:
+    """Return each target whose key another one has already, with that one."""
+    seen: dict[object, Target] = {}
+    return {target: first for target in sorted(found) if (first := seen.setdefault(key(target), target)) is not target}
+
+
+def scrape_jobs(declared: Declared, addresses: Mapping[str, str], server: str) -> list[dict[str, Any]]:
+    """Return one scrape configuration a job, hosts in order, the label `instance` the inventory's host name.
+
+    Args:
+        declared: host -> role -> what the role exports there.
+        addresses: host -> its address.
         server: the host that Prometheus runs on.
 
     Raises:
-        ScrapeError: a declaration is incomplete, or two name the same endpoint.
+        AnsibleFilterError: the declarations do not pass scrape_refusals.
     """
-    found = sorted(_resolve(declared, addresses, server))
-    _refuse_twice(found, lambda t: (t.job, t.instance), lambda t: f"job {t.job} on {t.instance}")
-    _refuse_twice(found, lambda t: t.address, lambda t: f"endpoint {t.address}")
-    return found
-
-
-def _resolve(
-    declared: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], addresses: Mapping[str, str], server: str
-) -> Iterator[Target]:
-    for host, roles in declared.items():
-        for role, exports in roles.items():
-            for export in exports:
-                origin = f"{role}_scrape of {host}"
-                _refuse_malformed(export, origin)
-                # A port of 0 is how a role says that it does not listen.
-                if int(export["port"]) != 0:
-                    address = _address(export, host, addresses, server, origin)
-                    yield Target(str(export["job"]), host, f"{address}:{int(export['port'])}", origin)
-
-
-def _refuse_malformed(export: Mapping[str, Any], origin: str) -> None:
-    if set(export) != KEYS:
-        wrong = ", ".join(sorted(set(export) ^ KEYS))
-        raise ScrapeError(f"{origin}: needs exactly the keys job, port and scope; wrong or missing: {wrong}")
-    if export["scope"] not in SCOPES:
-        raise ScrapeError(f"{origin}: scope {export['scope']!r} is neither host nor loopback")
-    if not str(export["port"]).isdigit() or int(export["port"]) > 65535:
-        raise ScrapeError(f"{origin}: port {export['port']!r} is no TCP port")
-
-
-def _address(export: Mapping[str, Any], host: str, addresses: Mapping[str, str], server: str, origin: str) -> str:
-    if export["scope"] == "host":
-        if not addresses.get(host):
-            raise ScrapeError(f"{origin}: {host} has no ansible_host in hosts.yml, where it would be scraped")
-        address = addresses[host]
-        return f"[{address}]" if ":" in address else address
-    if host != server:
-        raise ScrapeError(
-            f"{origin}: job {export['job']} listens on the loopback of {host}, and Prometheus runs on {server}:"
-            " bind it to ansible_host and set its scope to host"
-        )
-    return "127.0.0.1"
-
-
-def _refuse_twice(found: list[Target], key: Callable[[Target], object], say: Callable[[Target], str]) -> None:
-    seen: dict[object, Target] = {}
-    for target in found:
-        first = seen.setdefault(key(target), target)
-        if first is not target:
-            origins = " and ".join(sorted({first.origin, target.origin}))
-            raise ScrapeError(f"{say(target)} is declared twice, by {origins}")
-
-
-def scrape_jobs(
-    declared: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]], addresses: Mapping[str, str], server: str
-) -> list[dict[str, Any]]:
-    """One scrape configuration a job, hosts in order, the label `instance` the inventory's host name."""
+    for refusal in scrape_refusals(declared, addresses, server):
+        raise AnsibleFilterError(str(refusal))
     jobs: dict[str, list[Target]] = defaultdict(list)
-    for target in targets(declared, addresses, server):
+    for target in sorted(t for t in _resolved(declared, addresses, server) if isinstance(t, Target)):
         jobs[target.job].append(target)
     return [
         {
@@ -111,15 +136,8 @@ def scrape_jobs(
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The filters by the names templates use."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Names for templates."""
-        return {"scrape_jobs": _scrape_jobs}
-
-
-def _scrape_jobs(*args: Any) -> list[dict[str, Any]]:
-    try:
-        return scrape_jobs(*args)
-    except ScrapeError as error:
-        raise AnsibleFilterError(str(error)) from error
+        """Return the filters of this file."""
+        return {"scrape_jobs": scrape_jobs}

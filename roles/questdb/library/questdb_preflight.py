@@ -6,9 +6,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: questdb_preflight
-short_description: Refuse a host on which a QuestDB server could not run
+short_description: Say why a QuestDB server could not run on a host
 description:
-  - Changes nothing. Fails with one line that names every reason and the variable behind it.
+  - Changes nothing. Returns every reason as a line with the variable behind it; the action preflight refuses the host.
   - A port must be free or held by the unit itself, the file system of the data must have room, the memory asked for
     must exist, and the data must not come from a server with another major version.
 options:
@@ -44,13 +44,21 @@ options:
     description: The jar's checksum.
     type: str
     required: true
+  system:
+    description: Distribution and version that the host runs, such as debian-13.
+    type: str
+    required: true
+  java:
+    description: Java package by distribution and version.
+    type: dict
+    required: true
 attributes:
   check_mode:
     support: full
 """
 
 EXAMPLES = r"""
-- name: Refuse a host on which the server could not run
+- name: Look whether the server could run here
   questdb_preflight:
     unit: questdb.service
     ports: {questdb_http_port: 9000}
@@ -60,9 +68,16 @@ EXAMPLES = r"""
     version: 9.3.4
     jar: /opt/questdb/questdb-9.3.4.jar
     sha256: 939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062
+    system: debian-13
+    java: {debian-13: openjdk-21-jre-headless}
 """
 
 RETURN = r"""
+problems:
+  description: Why the server could not run, one line each.
+  type: list
+  elements: str
+  returned: success
 installed:
   description: Whether the jar is there with this checksum.
   type: bool
@@ -120,11 +135,19 @@ class Wanted:
     min_free_mib: int
     memory_mib: int
     version: str
+    system: str
+    java: Mapping[str, str]
 
 
 def refusals(wanted: Wanted, found: Found) -> list[str]:
     """Give every reason why the server could not run there; pure."""
     reasons = []
+    if wanted.system not in wanted.java:
+        known = ", ".join(wanted.java)
+        reasons.append(
+            f"questdb_release.java: no Java for {wanted.system}, which the host runs, was tested with QuestDB "
+            f"{wanted.version}, only for {known}; test one and add it"
+        )
     for variable, port in wanted.ports.items():
         holder = found.holders.get(port)
         if holder and holder.unit != wanted.unit:
@@ -227,7 +250,14 @@ def look(options: Mapping[str, Any]) -> tuple[Wanted, Found]:
     root = Path(options["root"])
     ports = {name: int(port) for name, port in options["ports"].items()}
     wanted = Wanted(
-        options["unit"], ports, str(root), options["min_free_mib"], options["memory_mib"], options["version"]
+        options["unit"],
+        ports,
+        str(root),
+        options["min_free_mib"],
+        options["memory_mib"],
+        options["version"],
+        options["system"],
+        options["java"],
     )
     found = Found(
         read_holders(ports.values()),
@@ -250,6 +280,8 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "jar": {"type": "path", "required": True},
             "sha256": {"type": "str", "required": True},
+            "system": {"type": "str", "required": True},
+            "java": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
@@ -259,10 +291,7 @@ def main() -> None:
         installed = is_installed(Path(options["jar"]), options["sha256"])
     except (OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"cannot examine the host: {error!r}")
-    reasons = refusals(wanted, found)
-    if reasons:
-        module.fail_json(msg="; ".join(reasons))
-    module.exit_json(changed=False, installed=installed, previous=found.previous)
+    module.exit_json(changed=False, problems=refusals(wanted, found), installed=installed, previous=found.previous)
 
 
 if __name__ == "__main__":

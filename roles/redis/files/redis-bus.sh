@@ -9,7 +9,6 @@
 #   redis-bus state DIRECTORY [PORT...]      what is there, as YAML
 set -eu
 
-socket=/run/redis-bus/redis.sock
 conf=/etc/redis/redis-bus.conf
 
 free_mib() { # of the nearest directory that exists
@@ -23,7 +22,7 @@ free_mib() { # of the nearest directory that exists
 
 # The password goes from a root-only file to the client's standard input: never an argument, never the environment.
 ping_server() {
-  [ -r "$conf" ] && socket=$(sed -n 's/^unixsocket //p' "$conf")
+  socket=$(sed -n 's/^unixsocket //p' "$conf")
   password=$(sed 's/^.*: *"\(.*\)"}$/\1/' /etc/credstore/redis-bus-exporter.json)
   printf 'AUTH exporter "%s"\nPING\n' "$password" | redis-cli -s "$socket" | grep -q -x PONG
 }

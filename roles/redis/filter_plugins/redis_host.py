@@ -7,29 +7,28 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
-def host_problems(found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Say why the host cannot take these settings now, one line each.
+def host_problems(
+    found: Mapping[str, Any], data_path: str, ballast_mib: int, min_free_mib: int, ports: Mapping[int, str]
+) -> list[str]:
+    """Say why the host cannot take the event bus now, one line each.
 
     Args:
         found: what `redis-bus state` printed: free_mib, ballast_mib, data_path, stock, ports.
-        settings: the role's variables by name.
+        data_path: redis_data_path.
+        ballast_mib: redis_ballast_mib.
+        min_free_mib: redis_min_free_mib.
+        ports: TCP port -> variable that sets it.
     """
-    return [*_space(found, settings), *_other_owners(found, settings)]
+    return [*_space(found, data_path, ballast_mib, min_free_mib), *_other_owners(found, data_path, ports)]
 
 
-def _space(found: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
-    path = settings["redis_data_path"]
-    missing = missing_mib(
-        free=found["free_mib"],
-        laid=found["ballast_mib"],
-        ballast=settings["redis_ballast_mib"],
-        least=settings["redis_min_free_mib"],
-    )
+def _space(found: Mapping[str, Any], path: str, ballast: int, least: int) -> Iterator[str]:
+    missing = missing_mib(free=found["free_mib"], laid=found["ballast_mib"], ballast=ballast, least=least)
     if missing > 0:
         yield (
             f"disk full on the data volume: {path} has {found['free_mib']} MiB free, {missing} MiB too few for"
-            f" ballast ({settings['redis_ballast_mib']} MiB, {found['ballast_mib']} there) and guard"
-            f" ({settings['redis_min_free_mib']} MiB); free space or lower redis_ballast_mib or redis_min_free_mib"
+            f" ballast ({ballast} MiB, {found['ballast_mib']} there) and guard ({least} MiB);"
+            f" free space or lower redis_ballast_mib or redis_min_free_mib"
         )
 
 
@@ -45,8 +44,8 @@ def missing_mib(*, free: int, laid: int, ballast: int, least: int) -> int:
     return max(0, ballast + least - laid - free)
 
 
-def _other_owners(found: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[str]:
-    now, wanted = found["data_path"], settings["redis_data_path"]
+def _other_owners(found: Mapping[str, Any], wanted: str, names: Mapping[int, str]) -> Iterator[str]:
+    now = found["data_path"]
     if now and now != wanted:
         yield (
             f"redis_data_path: the events lie in {now} and would be left behind in a move to {wanted};"
@@ -57,7 +56,6 @@ def _other_owners(found: Mapping[str, Any], settings: Mapping[str, Any]) -> Iter
             "redis-server.service, the distribution's instance, runs on this host with data of its own;"
             " save what is needed, then: systemctl disable --now redis-server.service"
         )
-    names = {settings["redis_port"]: "redis_port", settings["redis_exporter_port"]: "redis_exporter_port"}
     for port, owner in (found["ports"] or {}).items():
         yield f"{names.get(port, 'port')}: TCP port {port} is in use by {owner}; stop it or choose another port"
 

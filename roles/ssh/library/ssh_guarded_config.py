@@ -66,6 +66,11 @@ edits:
   type: list
   elements: str
   returned: when staging
+set_aside:
+  description: The folder of a change that another machine made, which is kept under another name and not rolled back.
+  type: list
+  elements: str
+  returned: when staging
 """
 
 import contextlib
@@ -75,13 +80,18 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host import atomic_file, host_command, machine_record
+else:
+    from ansible.module_utils import atomic_file, host_command, machine_record
 
 SSHD = "/usr/sbin/sshd"
 MAIN = Path("/etc/ssh/sshd_config")
@@ -361,11 +371,11 @@ def _key_lines(text: str) -> list[str]:
 
 def _run(words: Sequence[str]) -> str:
     """Run a command and return its output; its last line of complaint becomes the error."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        complaint = [line for line in done.stderr.splitlines() if line.strip()]
-        raise SshError(f"{' '.join(words[:2])}: {complaint[-1] if complaint else f'exit status {done.returncode}'}")
-    return done.stdout
+    done = host_command.run(words)
+    if done.status != 0:
+        complaint = [line for line in done.err.splitlines() if line.strip()]
+        raise SshError(f"{' '.join(words[:2])}: {complaint[-1] if complaint else f'exit status {done.status}'}")
+    return done.out
 
 
 def write_candidate(folder: Path, path: Path, content: str, key_types: Sequence[str]) -> Path:
@@ -442,6 +452,7 @@ def save(edits: Iterable[Path], connection: Connection) -> None:
     saved = STATE / "saved"
     saved.mkdir(mode=0o700, parents=True)
     STATE.chmod(0o700)
+    (STATE / "machine").write_text(machine_record.identity())
     restore, created = [], []
     for number, path in enumerate(edits):
         if path.exists():
@@ -484,10 +495,7 @@ def write_edits(edits: Mapping[Path, str | None]) -> None:
         if content is None:
             path.unlink(missing_ok=True)
         elif content:
-            new = path.with_name(f"{path.name}.new")
-            new.write_text(content)
-            new.chmod(0o644)
-            new.replace(path)
+            atomic_file.atomic_write(path, content)
         else:
             key_type = path.name.removeprefix("ssh_host_").removesuffix("_key")
             _run(["/usr/bin/ssh-keygen", "-q", "-t", key_type, "-N", "", "-C", "", "-f", str(path)])
@@ -495,7 +503,7 @@ def write_edits(edits: Mapping[Path, str | None]) -> None:
 
 def disarm() -> None:
     """Remove timer, unit and saved files."""
-    subprocess.run(["systemctl", "stop", f"{UNIT}.timer"], capture_output=True, check=False)
+    host_command.run(["systemctl", "stop", f"{UNIT}.timer"])
     SERVICE.unlink(missing_ok=True)
     WANTED.unlink(missing_ok=True)
     shutil.rmtree(STATE, ignore_errors=True)
@@ -508,6 +516,14 @@ def roll_back() -> None:
         # Through the unit: when its timer fires at this moment, systemd still runs it once.
         _run(["systemctl", "start", f"{UNIT}.service"])
     disarm()
+
+
+def is_foreign() -> bool:
+    """Whether the change that waits was made on another machine, whose files are no way back for this one."""
+    try:
+        return (STATE / "machine").read_text() != machine_record.identity()
+    except FileNotFoundError:
+        return False
 
 
 def apply(edits: Mapping[Path, str | None], seconds: int) -> None:
@@ -543,7 +559,11 @@ def stage(module: AnsibleModule) -> None:
     """Judge the new files and put them in place, with the way back armed."""
     path, content = Path(module.params["path"]), module.params["content"]
     key_types = module.params["host_key_types"]
-    if STATE.exists() and not module.check_mode:
+    foreign = is_foreign()
+    if foreign and not module.check_mode:
+        machine_record.set_aside(STATE)
+        disarm()
+    elif STATE.exists() and not module.check_mode:
         roll_back()
     planned = module.params["planned_groups"] if module.check_mode else {}
     try:
@@ -555,7 +575,8 @@ def stage(module: AnsibleModule) -> None:
     if edits and not module.check_mode:
         apply(edits, module.params["rollback_timeout"])
     module.exit_json(
-        changed=bool(edits),
+        changed=bool(edits) or foreign,
+        set_aside=[str(STATE)] if foreign else [],
         edits=[f"{file} (removed)" if text is None else str(file) for file, text in edits.items()],
         diff={"before": before, "after": content, "before_header": str(path), "after_header": str(path)},
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from roles.sysctl.library.sysctl_applied import canonical, normalise
+from roles.sysctl.module_utils.sysctl_keys import canonical, normalise
 
 DOCUMENTATION = r"""
 name: sysctl_plan

@@ -77,15 +77,22 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host.atomic_file import atomic_write
+    from roles.sysctl.module_utils.sysctl_keys import canonical, key_path, normalise
+else:
+    from ansible.module_utils.atomic_file import atomic_write
+    from ansible.module_utils.sysctl_keys import canonical, key_path, normalise
 
 PROC_SYS = Path("/proc/sys")
 # sysctl.d(5): a file hides those of the same name in later directories; all are then read in the order of their names.
 DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 # `sysctl --system` of procps reads this one last, whatever its name.
 LAST = "/etc/sysctl.conf"
-SWAP = str.maketrans("./", "/.")
 
 
 @dataclass(frozen=True)
@@ -114,25 +121,6 @@ class Plan:
     not_applicable: tuple[str, ...]
     absent: tuple[str, ...]
     errors: tuple[str, ...]
-
-
-def key_path(key: str) -> str:
-    """Return the path of a key below /proc/sys, by the rule of sysctl.d(5).
-
-    The first separator decides: after a slash everything stands as it is, after a dot the two are interchanged.
-    """
-    first = next((character for character in key if character in "./"), "/")
-    return key.translate(SWAP) if first == "." else key
-
-
-def canonical(key: str) -> str:
-    """Return the one spelling of a key, with dots, that two spellings of it share."""
-    return key_path(key).translate(SWAP)
-
-
-def normalise(value: object) -> str:
-    """Return a value as the kernel's words with single spaces."""
-    return " ".join(str(value).split())
 
 
 def plan(
@@ -241,10 +229,7 @@ def write(settings: Iterable[Setting], root: Path = PROC_SYS) -> list[str]:
 def replace(file: Path, before: str, content: str) -> None:
     """Replace a file in one step when its text differs."""
     if before != content:
-        new = file.with_name(f"{file.name}.new")
-        new.write_text(content)
-        new.chmod(0o644)
-        new.replace(file)
+        atomic_write(file, content)
 
 
 def files_read_later(own: Path, directories: Sequence[str] = DIRECTORIES, last: str = LAST) -> list[tuple[str, str]]:

@@ -105,7 +105,7 @@ class _Missing:
         if key not in self._there:
             series = Series(*key, self._interval)
             self._there[key] = frozenset(self._table.closes(series, 0, _CLOCK.now()))
-        return bar.close not in self._there[key]
+        return bar.closed_at not in self._there[key]
 
 
 def _find(arguments: argparse.Namespace, service: FeedService) -> Gaps:

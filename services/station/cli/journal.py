@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from station.cli.questdb import Access, access, add_access
+from station.cli.questdb import RECORDER, Access, access, add_access
 from station.cli.words import Verbs, group, verb
 from station.config import RecorderService, load
 from station.config.recorder import Anchor
@@ -29,7 +29,6 @@ from station.journal.verifier import verify
 
 FOLDER = Path("/var/lib/station/journal")
 KEYS = Path("/etc/station/journal.keys")
-RECORDER = Path("/etc/station/services/journal.yml")
 _SEED_BYTES = 32
 
 

@@ -3,7 +3,7 @@
 
 load(path)                  the service of a file, for `station run`
 check(paths)                what is wrong with files, for `station config check` and Ansible's `validate:`
-check_services(services)    what is wrong with services that are plain data, for group_vars
+check_services(services)    what is wrong with services that are plain data, for the inventory
 explain(path)               each value of a file and where it is from, for `station config show`
 """
 

@@ -52,7 +52,8 @@ class AgentService(Producer):
         if self.deadline_ms >= self.watchdog_s * MILLISECONDS:
             raise Breach(
                 "deadline_ms",
-                f"{self.deadline_ms} is not below watchdog_s, {self.watchdog_s} s: a slow answer would end the service",
+                f"{self.deadline_ms} is not below watchdog_s, {self.watchdog_s} s: a slow answer would end the service;"
+                " lower it",
             )
         return self
 
@@ -60,7 +61,7 @@ class AgentService(Producer):
     def _check_streams(self) -> Self:
         if self.stream in self.reads:
             raise Breach(
-                "reads", f"{self.stream} is what it writes; it would answer itself without end, so leave it out"
+                "reads", f"{self.stream} is what it writes, and it would answer itself without end; leave it out"
             )
         twice = {stream for stream in self.reads if self.reads.count(stream) > 1}
         if twice:

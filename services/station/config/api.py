@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from station.config.document import Document, Keys, read
-from station.config.messages import line, nearest, sentences
+from station.config.messages import Fault, nearest, sentences
 from station.config.rules import between
 from station.config.services import KINDS, AnyService
 from station.errors import StationError
@@ -36,7 +36,7 @@ def load(path: Path) -> AnyService:
     service, problems = _service(document)
     if service is None:
         more = f" (and {len(problems) - 1} more: station config check {path})" if len(problems) > 1 else ""
-        raise StationError(problems[0] + more)
+        raise StationError(f"{problems[0]}{more}")
     return service
 
 
@@ -55,17 +55,17 @@ def check(paths: Iterable[Path]) -> list[str]:
         except StationError as error:
             problems.append(str(error))
     # A file alone cannot tell who writes what it reads.
-    return problems + _check(documents, together=len(files) > 1)
+    return problems + [str(fault) for fault in _check(documents, together=len(files) > 1)]
 
 
-def check_services(services: Sequence[Any], where: str = "services_instances") -> list[str]:
-    """Return what is wrong with the services of one host, one line each.
+def check_services(services: Sequence[Any], where: str = "services_instances") -> list[Fault]:
+    """Return what is wrong with the services of one host; a fault's document is `<where>.<number of the service>`.
 
     Args:
         services: mappings, as their files would have them.
-        where: what they stand in, for messages.
+        where: the variable that holds them, for messages.
     """
-    return _check([Document(f"{where}[{number}]", service) for number, service in enumerate(services)], together=True)
+    return _check([Document(f"{where}.{number}", service) for number, service in enumerate(services)], together=True)
 
 
 def explain(path: Path) -> list[Value]:
@@ -86,8 +86,8 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.yml")) if path.is_dir() else [path]
 
 
-def _check(documents: Iterable[Document], *, together: bool) -> list[str]:
-    problems: list[str] = []
+def _check(documents: Iterable[Document], *, together: bool) -> list[Fault]:
+    problems: list[Fault] = []
     services = []
     for document in documents:
         service, found = _service(document)
@@ -98,16 +98,16 @@ def _check(documents: Iterable[Document], *, together: bool) -> list[str]:
     return problems + list(between(services) if together and not problems else ())
 
 
-def _service(document: Document) -> tuple[AnyService | None, list[str]]:
+def _service(document: Document) -> tuple[AnyService | None, list[Fault]]:
     content = document.content
     if not isinstance(content, Mapping):
-        return None, [line(document, (), "is no service; write keys and values, beginning with kind and name")]
+        return None, [Fault(document, (), "is no service; write keys and values, beginning with kind and name")]
     kind = content.get("kind")
     if kind is None:
-        return None, [line(document, ("kind",), f"missing; set it to one of {', '.join(KINDS)}")]
+        return None, [Fault(document, ("kind",), f"missing; set it to one of {', '.join(KINDS)}")]
     model = KINDS.get(str(kind))
     if model is None:
-        return None, [line(document, ("kind",), f'"{kind}" is none; {nearest(str(kind), list(KINDS))}')]
+        return None, [Fault(document, ("kind",), f'"{kind}" is none; {nearest(str(kind), list(KINDS))}')]
     try:
         return model.model_validate_json(document.as_json()), []
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,14 +20,38 @@ _SILENT = {"default_factory_not_called"}
 _KEY_ITSELF = "[key]"
 
 
-def sentences(error: ValidationError, model: type[BaseModel], document: Document) -> Iterator[str]:
-    """Yield one line for each thing that is wrong."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        document: what says it.
+        keys: the way to the key inside the document.
+        words: what is wrong; what would be right.
+    """
+
+    document: Document
+    keys: Keys
+    words: str
+
+    @property
+    def key(self) -> str:
+        """Return the way inside the document, as one text."""
+        return ".".join(map(str, self.keys))
+
+    def __str__(self) -> str:
+        """Return the form that all messages have: place, key, what is wrong; what is right."""
+        return ": ".join(part for part in (self.document.place(self.keys), self.key, self.words) if part)
+
+
+def sentences(error: ValidationError, model: type[BaseModel], document: Document) -> Iterator[Fault]:
+    """Yield each thing that is wrong."""
     for details in error.errors(include_url=False):
         if details["type"] not in _SILENT:
             yield _sentence(details, model, document)
 
 
-def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document) -> str:
+def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document) -> Fault:
     path = details["loc"]
     if path[-1:] == (_KEY_ITSELF,) and details["type"] != "extra_forbidden":
         path = path[:-1]
@@ -34,13 +59,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], document: Document)
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, Breach):
         keys = (*keys, cause.key)
-    return line(document, keys, _words(details, keys, holder, cause))
-
-
-def line(document: Document, keys: Keys, words: str) -> str:
-    """Return a message in the form that all have: place, key, what is wrong; what is right."""
-    path = ".".join(str(key) for key in keys)
-    return ": ".join(part for part in (document.place(keys), path, words) if part)
+    return Fault(document, keys, _words(details, keys, holder, cause))
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

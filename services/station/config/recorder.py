@@ -39,15 +39,19 @@ class Anchor(Model):
         return self.socket or self.address or ""
 
 
+class JournalBus(Redis):
+    """How the recorder reaches the bus: it reads every stream."""
+
+    user: Name = Field(default="journal", description="the user of the bus's access list")
+    password_file: Credential = Field(default="redis-journal", description="the credential with that user's password")
+
+
 class RecorderService(Service):
     """Writes the journal."""
 
     kind: Literal["recorder"]
     stream: Literal["journal"] = Field(default="journal", description="journal; its own notes are in the journal alone")
-    redis: Redis = Field(
-        default_factory=lambda: Redis(user="journal", password_file="redis-journal"),  # noqa: S106 - a name
-        description="how to reach the bus",
-    )
+    redis: JournalBus = Field(default_factory=JournalBus, description="how to reach the bus")
     folder: AbsolutePath = Field(default="/var/lib/station/journal", description="where the segments are")
     batch: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=1000, description="entries of a stream that are taken at once"

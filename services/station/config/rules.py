@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from station.config.agents import AgentService
 from station.config.document import Document
 from station.config.feeds import FeedService
-from station.config.messages import line, nearest
+from station.config.messages import Fault, nearest
 from station.config.services import AnyService
 
 Loaded = Sequence[tuple[Document, AnyService]]
@@ -22,33 +22,33 @@ _SINGLE = {
 }
 
 
-def between(services: Loaded) -> Iterator[str]:
-    """Yield one line for each two services that cannot run side by side, and for each thing that nobody gives."""
+def between(services: Loaded) -> Iterator[Fault]:
+    """Yield a fault for each two services that cannot run side by side, and for each thing that nobody gives."""
     for key, rule in _SINGLE.items():
         yield from _shared(services, key, rule)
     yield from _unwritten(services)
     yield from _unsent(services)
 
 
-def _shared(services: Loaded, key: str, rule: str) -> Iterator[str]:
+def _shared(services: Loaded, key: str, rule: str) -> Iterator[Fault]:
     owners: dict[object, str] = {}
     for document, service in services:
         value = getattr(service, key)
         first = owners.setdefault(value, document.place((key,)))
         if first != document.place((key,)):
-            yield line(document, (key,), f"{value} is taken by {first}; {rule}, so choose another")
+            yield Fault(document, (key,), f"{value} is taken by {first}; {rule}; choose another")
 
 
-def _unwritten(services: Loaded) -> Iterator[str]:
+def _unwritten(services: Loaded) -> Iterator[Fault]:
     written = sorted({service.stream for _, service in services})
     for document, service in services:
         if isinstance(service, AgentService):
             for number, stream in enumerate(service.reads):
                 if stream not in written:
-                    yield line(document, ("reads", number), f"no service writes {stream}; {nearest(stream, written)}")
+                    yield Fault(document, ("reads", number), f"no service writes {stream}; {nearest(stream, written)}")
 
 
-def _unsent(services: Loaded) -> Iterator[str]:
+def _unsent(services: Loaded) -> Iterator[Fault]:
     sent: dict[str, set[str]] = defaultdict(set)
     for _, service in services:
         if isinstance(service, FeedService):
@@ -60,4 +60,4 @@ def _unsent(services: Loaded) -> Iterator[str]:
             for number, symbol in enumerate(service.symbols):
                 if symbol not in known:
                     words = f"none of {', '.join(service.reads)} sends {symbol}; {nearest(symbol, known)}"
-                    yield line(document, ("symbols", number), words)
+                    yield Fault(document, ("symbols", number), words)

@@ -84,11 +84,11 @@ class Filler:
                 break
             found += bars
             findings += self._rest(one, bars, now)
-        return list(_as_known_now(sorted(found, key=lambda bar: bar.close), self._clock.now())), findings
+        return list(_as_known_now(sorted(found, key=lambda bar: bar.closed_at), self._clock.now())), findings
 
     def _rest(self, one: Wanted, bars: list[ClosedBar], now: int) -> list[Finding]:
         # Holes before the newest bar of the answer are the vendor's own: nothing was traded, or it lost them too.
-        start = max((bar.close for bar in bars), default=one.start)
+        start = max((bar.closed_at for bar in bars), default=one.start)
         if len(bars) == AT_ONCE:
             self._wanted.append(replace(one, start=start))
             return []
@@ -106,4 +106,4 @@ class Filler:
 def _as_known_now(bars: list[ClosedBar], now: int) -> Iterator[ClosedBar]:
     # Nobody here knew of them before, whenever they closed.
     for bar in bars:
-        yield replace(bar, available=max(now, bar.close))
+        yield replace(bar, available=max(now, bar.closed_at))

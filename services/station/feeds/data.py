@@ -143,11 +143,11 @@ def _fill(history: History, gap: Gap, sink: Sink, sessions: Sessions) -> int:
     start = gap.first - 1
     wanted = set(sessions.closes(start, gap.last, history.interval))
     written = 0
-    bars = (bar for bar in history.history(gap.symbol, start, gap.last) if bar.close in wanted)
+    bars = (bar for bar in history.history(gap.symbol, start, gap.last) if bar.closed_at in wanted)
     while batch := list(islice(bars, BATCH)):
         # A vendor that repeats a row does not write it twice.
-        right = [bar for bar in {bar.close: bar for bar in batch}.values() if not bar.bar.problems()]
-        wanted.difference_update(bar.close for bar in right)
+        right = [bar for bar in {bar.closed_at: bar for bar in batch}.values() if not bar.bar.problems()]
+        wanted.difference_update(bar.closed_at for bar in right)
         if right:
             sink.write(right)
         written += len(right)
@@ -156,5 +156,5 @@ def _fill(history: History, gap: Gap, sink: Sink, sessions: Sessions) -> int:
 
 def _longer(series: Series | None, bar: ClosedBar) -> Series:
     if series is None:
-        return Series(bar.symbol, 1, bar.close, bar.close)
-    return Series(bar.symbol, series.bars + 1, min(series.first, bar.close), max(series.last, bar.close))
+        return Series(bar.symbol, 1, bar.closed_at, bar.closed_at)
+    return Series(bar.symbol, series.bars + 1, min(series.first, bar.closed_at), max(series.last, bar.closed_at))

@@ -17,8 +17,8 @@ class ClosedBar:
     """A bar with the two times that its event will carry, both microseconds UTC."""
 
     bar: Bar
-    close: int  # the end of its interval
-    available: int  # when it could first be known; never before the close
+    closed_at: int  # the end of its interval
+    available: int  # when it could first be known; never before
 
     @property
     def symbol(self) -> str:
@@ -28,7 +28,7 @@ class ClosedBar:
     def event(self) -> MarketEvent:
         """Return the event that tells of it; who publishes it sets producer, run and sequence."""
         return MarketEvent(
-            agent_id="", run=0, sequence=0, timestamp=self.close, available=self.available, payload=self.bar
+            agent_id="", run=0, sequence=0, timestamp=self.closed_at, available=self.available, payload=self.bar
         )
 
 
@@ -38,7 +38,7 @@ class Finding:
 
     kind: str  # a word: gap, duplicate, correction, late, impossible, split, ...
     symbol: str
-    close: int  # microseconds UTC: the bar it is about
+    closed_at: int  # microseconds UTC: the bar it is about
     detail: str
 
 

@@ -106,8 +106,8 @@ class Inspector:
             return Verdict(accepted=False, findings=(refusal,))
         findings, gap = [], None
         if seen is None:
-            seen = self._seen[closed.symbol] = _Seen(newest=closed.close, floor=0)
-        elif closed.close < seen.newest:
+            seen = self._seen[closed.symbol] = _Seen(newest=closed.closed_at, floor=0)
+        elif closed.closed_at < seen.newest:
             findings.append(_finding("late", closed, f"came after the bar of {text(seen.newest)}"))
         else:
             gap = self._gap(seen.newest, closed)
@@ -119,29 +119,29 @@ class Inspector:
         problems = closed.bar.problems()
         if problems:
             return _finding("impossible", closed, "; ".join(problems))
-        if closed.close > closed.available:
+        if closed.closed_at > closed.available:
             return _finding("early", closed, f"was there {text(closed.available)}, before its close")
-        if self._sessions is not None and self._interval < DAY and closed.close % self._interval:
+        if self._sessions is not None and self._interval < DAY and closed.closed_at % self._interval:
             return _finding("off_grid", closed, "does not end at a whole multiple of its length")
         return None
 
     def _gap(self, newest: int, closed: ClosedBar) -> Gap | None:
-        missing = self._sessions.missing(newest, closed.close, self._interval) if self._sessions else None
+        missing = self._sessions.missing(newest, closed.closed_at, self._interval) if self._sessions else None
         return Gap(closed.symbol, *missing) if missing else None
 
     def _remember(self, seen: _Seen, closed: ClosedBar) -> None:
-        seen.bars[closed.close] = closed.bar
-        if closed.close >= seen.newest:
-            seen.newest, seen.latest = closed.close, closed.bar
+        seen.bars[closed.closed_at] = closed.bar
+        if closed.closed_at >= seen.newest:
+            seen.newest, seen.latest = closed.closed_at, closed.bar
         if len(seen.bars) > self._remembered:
             forgotten, _ = seen.bars.popitem(last=False)
             seen.floor = max(seen.floor, forgotten)
 
 
 def _known(seen: _Seen, closed: ClosedBar) -> Finding | None:
-    before = seen.bars.get(closed.close)
+    before = seen.bars.get(closed.closed_at)
     if before is None:
-        return _finding("old", closed, "is older than what is remembered") if closed.close <= seen.floor else None
+        return _finding("old", closed, "is older than what is remembered") if closed.closed_at <= seen.floor else None
     if before == closed.bar:
         return _finding("duplicate", closed, "is there already")
     return _finding("correction", closed, f"was {_values(before)}, is now {_values(closed.bar)}; the first stands")
@@ -151,10 +151,13 @@ def _oddities(seen: _Seen, closed: ClosedBar, gap: Gap | None, sessions: Session
     found = []
     if gap:
         found.append(_finding("gap", closed, f"{gap.bars} missing from {text(gap.first)} to {text(gap.last)}"))
-    if sessions is not None and sessions.missing(closed.close - 1, closed.close + 1, closed.bar.interval) is None:
+    if (
+        sessions is not None
+        and sessions.missing(closed.closed_at - 1, closed.closed_at + 1, closed.bar.interval) is None
+    ):
         found.append(_finding("outside", closed, "the market was closed"))
     if seen.latest is not None:
-        paused = closed.close - seen.newest > closed.bar.interval
+        paused = closed.closed_at - seen.newest > closed.bar.interval
         action = corporate_action(seen.latest.close, closed.bar.open, paused=paused)
         if action:
             found.append(_finding("jump", closed, action))
@@ -162,7 +165,7 @@ def _oddities(seen: _Seen, closed: ClosedBar, gap: Gap | None, sessions: Session
 
 
 def _finding(kind: str, closed: ClosedBar, detail: str) -> Finding:
-    return Finding(kind, closed.symbol, closed.close, detail)
+    return Finding(kind, closed.symbol, closed.closed_at, detail)
 
 
 def _values(bar: Bar) -> str:

@@ -28,9 +28,11 @@ def in_order(bars: Iterator[ClosedBar], what: str) -> Iterator[ClosedBar]:
     """
     last = None
     for bar in bars:
-        if last is not None and bar.close < last:
-            raise StationError(f"{what}: the bar of {text(bar.close)} comes after that of {text(last)}: sort by time")
-        last = bar.close
+        if last is not None and bar.closed_at < last:
+            raise StationError(
+                f"{what}: the bar of {text(bar.closed_at)} comes after that of {text(last)}: sort by time"
+            )
+        last = bar.closed_at
         yield bar
 
 
@@ -82,7 +84,7 @@ class Replay:
         """Start from the first bar."""
         self._bars = self._all()
         self._next = next(self._bars, None)
-        self._start = self._next.close if self._next else 0
+        self._start = self._next.closed_at if self._next else 0
         self._start_ns = self._clock.monotonic_ns()
 
     def receive(self, wait_s: float) -> list[ClosedBar]:
@@ -106,7 +108,7 @@ class Replay:
 
     def history(self, symbol: str, start: int, end: int) -> Iterator[ClosedBar]:
         """Give the bars of the sources with start < close <= end."""
-        return (bar for bar in self._all() if bar.symbol == symbol and start < bar.close <= end)
+        return (bar for bar in self._all() if bar.symbol == symbol and start < bar.closed_at <= end)
 
     def close(self) -> None:
         """Play no further."""
@@ -115,9 +117,9 @@ class Replay:
     def _all(self) -> Iterator[ClosedBar]:
         ordered = (in_order(source(), self._recording.name) for source in self._recording.sources)
         wanted = frozenset(self.symbols)
-        return (bar for bar in merge(*ordered, key=lambda bar: bar.close) if bar.symbol in wanted)
+        return (bar for bar in merge(*ordered, key=lambda bar: bar.closed_at) if bar.symbol in wanted)
 
     def _due_ns(self, bar: ClosedBar) -> int:
         if self._speed is None:
             return 0
-        return self._start_ns + int((bar.close - self._start) * _MICROSECOND_NS / self._speed)
+        return self._start_ns + int((bar.closed_at - self._start) * _MICROSECOND_NS / self._speed)

@@ -131,6 +131,6 @@ class Filled:
 
 
 def _examples(examples: Sequence[Finding], number: int) -> str:
-    rows = [(finding.symbol, finding.kind, text(finding.close), finding.detail) for finding in examples]
+    rows = [(finding.symbol, finding.kind, text(finding.closed_at), finding.detail) for finding in examples]
     shown = table(("symbol", "finding", "close", "detail"), rows)
     return f"{shown}\n... {number - len(rows)} more" if number > len(rows) else shown

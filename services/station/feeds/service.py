@@ -177,7 +177,7 @@ class FeedService:
         newest = parts.inspector.newest(symbol)
         lossy = parts.feed.prints_every_interval or symbol not in self._settled
         self._settled.add(symbol)
-        before = bar.close - bar.bar.interval
+        before = bar.closed_at - bar.bar.interval
         if parts.filler is None or newest is None or not lossy or before <= newest:
             return False
         parts.filler.want(symbol, newest, before)
@@ -196,7 +196,7 @@ class FeedService:
         _on_bus(lambda: self._parts.publisher.publish(events))
         for bar in bars:
             if self._parts.watchdog:
-                self._parts.watchdog.saw(bar.symbol, bar.close)
+                self._parts.watchdog.saw(bar.symbol, bar.closed_at)
         self._seconds = self._parts.waits()
         return len(bars)
 

@@ -167,4 +167,4 @@ class FeedWork:
 
     def _notice(self, finding: Finding) -> None:
         self._around.metrics.findings.labels(finding.kind).inc()
-        log().warning(finding.kind, symbol=finding.symbol, close=finding.close, detail=finding.detail)
+        log().warning(finding.kind, symbol=finding.symbol, close=finding.closed_at, detail=finding.detail)

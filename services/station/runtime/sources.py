@@ -95,7 +95,7 @@ def _endpoints(options: LiveFeed, usual: Endpoints, manners: Manners) -> Endpoin
 
 
 def _since(source: Source, close: int) -> Iterator[ClosedBar]:
-    return (bar for bar in source() if bar.close >= close)
+    return (bar for bar in source() if bar.closed_at >= close)
 
 
 def layout(file: BarFile, interval: int) -> Layout:

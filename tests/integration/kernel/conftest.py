@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -50,48 +49,6 @@ def proven(on_vm: Callable[[str], str]) -> Callable[[], str]:
     return lambda: on_vm(
         "sed 's/ fleet.trial=[^ ]* panic=30//' /proc/cmdline; uname -r; cat /etc/default/grub.d/60-fleet.cfg"
     )
-
-
-@pytest.fixture
-def refusals(play: Callable[..., Any], tmp_path: Path) -> Callable[..., list[str]]:
-    """Return `refusals(role, host, cases)`: what the role says to each mapping of variables, "" if it refuses nothing.
-
-    One play for all: an emulated machine answers slowly, and most of a play's time goes by before its first task. It
-    has to change nothing, unless some of the cases are allowed to.
-    """
-
-    def run(role: str, host: str, cases: Sequence[Mapping[str, Any]], may_change: bool = False) -> list[str]:
-        said = tmp_path / "said.json"
-        tasks: list[dict[str, Any]] = []
-        for case in cases:
-            apply = {"name": "Apply", "ansible.builtin.include_role": {"name": role}, "vars": dict(case)}
-            tasks += [
-                {"name": "Try", "block": [apply, _note("")], "rescue": [_note("{{ ansible_failed_result | to_json }}")]}
-            ]
-        save = {"content": "{{ said | to_json }}", "dest": str(said), "mode": "0600"}
-        tasks += [
-            {
-                "name": "Save",
-                "ansible.builtin.copy": save,
-                "delegate_to": "localhost",
-                "become": False,
-                "changed_when": False,
-            }
-        ]
-        result = play(role, host, tasks=tasks)
-        assert result.rc == 0, result.out
-        assert may_change or "changed=0" in result.out, result.out
-        return [json.loads(words)["msg"] if words else "" for words in json.loads(said.read_text())]
-
-    return run
-
-
-def _note(words: str) -> dict[str, Any]:
-    return {
-        "name": "Note",
-        "ansible.builtin.set_fact": {"said": "{{ said | default([]) + [words] }}"},
-        "vars": {"words": words},
-    }
 
 
 @pytest.fixture

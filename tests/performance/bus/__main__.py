@@ -20,12 +20,12 @@ from fleet import terminal
 from fleet.errors import UserError
 from fleet.paths import PROJECT
 from lab import programs
-from tests.performance import site
 from tests.performance.bus import chain, ingest, latency, spine
 from tests.performance.bus.spine import Spine, Wanted
 from tests.servers import questdb, redis
 from tests.servers.services import Station
 from tools import report
+from tools.pages import performance
 
 RATE = 10_000  # events/s
 BEHIND = 1_000_000  # events
@@ -56,8 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal.console().print(report.table(result))
     if options.only is None:
         print(f"wrote {report.write('bus', result).relative_to(PROJECT)}")
-        report.PAGE.write_text(report.page(site.SECTIONS))
-        print(f"wrote {report.PAGE.relative_to(PROJECT)}")
+        print(f"wrote {performance.write().relative_to(PROJECT)}")
     return report.missed(result)
 
 

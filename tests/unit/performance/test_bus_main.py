@@ -13,13 +13,14 @@ import pytest
 from fleet.errors import UserError
 from tests.performance.bus import __main__ as bench
 from tools import report
+from tools.pages import performance
 from tools.report import Goal, row
 
 
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(report, "RESULTS", tmp_path / "bench")
-    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(performance, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(bench, "PROJECT", tmp_path)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield tmp_path

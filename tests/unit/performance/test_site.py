@@ -13,7 +13,7 @@ from fleet.errors import UserError
 from fleet.run import mitogen
 from lab.containers import hosts
 from tests.performance import site
-from tools import report
+from tools.pages import performance
 
 HOSTS = ("station", "vps")
 QUIET = """
@@ -73,7 +73,7 @@ def test_a_refused_run_writes_no_figure_and_ends_with_one_line(
     monkeypatch.setattr(site, "PROJECT", tmp_path)
     monkeypatch.setattr(site, "LOGS", tmp_path / "logs")
     monkeypatch.setattr(site, "DEFAULTS_CONFIG", tmp_path / "defaults.cfg")
-    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(performance, "PAGE", page)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.1, 0.1))
 
     def run(command, stdout=None, **_):

@@ -56,6 +56,15 @@ def test_preflight_without_problems_changes_nothing(play) -> None:
     assert "changed=0" in out
 
 
+def test_not_even_all_details_of_a_run_show_a_secret(play, tmp_path: Path) -> None:
+    owner = f"owner: {tmp_path.owner()}, group: {tmp_path.group()}"
+    tasks = f"- file_set: {{name: demo, files: [{{path: {tmp_path}/key, content: hunter2, secret: true, {owner}}}]}}\n"
+    status, out = play(tasks, "-vvv", "--diff")
+    assert status == 0, out
+    assert (tmp_path / "key").read_text() == "hunter2"
+    assert "hunter2" not in out
+
+
 def test_file_set_writes_templates_and_files_of_the_role_and_hides_a_secret(play, tmp_path: Path) -> None:
     tasks = f"""
 - file_set:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.host.machine_record import Records
 from plugins.modules import file_set as fs
 
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
@@ -23,6 +26,7 @@ class Set:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.machine = "this"
         self.options: dict[str, Any] = {"name": "test", "files": [], "purge": [], "apply": []}
 
     def add(self, name: str, content: str | None = None, **more: Any) -> "Set":
@@ -43,7 +47,7 @@ class Set:
         return self
 
     def converge(self, check: bool = False) -> dict[str, Any]:
-        return dict(fs.converge(self.options, check, self.folder / "records"))
+        return dict(fs.converge(self.options, check, Records(self.folder / "records", self.machine)))
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_a_new_file_is_written_with_its_mode_and_its_folders(files, tmp_path):
 
 def test_a_second_run_changes_nothing(files):
     files.add("x", "one").add("y", "two").declare(apply=["true"]).converge()
-    assert files.converge() == {"changed": False, "paths": [], "applied": False, "diff": []}
+    assert files.converge() == {"changed": False, "paths": [], "applied": False, "set_aside": [], "diff": []}
 
 
 def test_a_mode_alone_is_a_difference(files, tmp_path):
@@ -117,6 +121,17 @@ def test_a_run_cut_short_before_the_command_does_not_lose_it(files, monkeypatch)
             files.converge()
     files.options["files"][0]["content"] = "one"
     assert files.converge()["applied"], "back at the recorded content, but in between the file was another"
+
+
+def test_what_another_machine_put_into_effect_is_put_into_effect_here_and_its_record_kept_aside(files, tmp_path):
+    files.add("x", "one").declare(apply=["true"]).converge()
+    files.machine = "a clone"
+    assert files.converge(check=True)["set_aside"] == ["test"]
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["test"]
+    result = files.converge()
+    assert (result["changed"], result["applied"], result["set_aside"]) == (True, True, ["test"])
+    assert (tmp_path / "records/test.of-another-machine").exists()
+    assert files.converge()["changed"] is False
 
 
 def test_a_removed_file_runs_the_command(files, tmp_path):
@@ -186,6 +201,20 @@ def test_the_difference_of_a_secret_does_not_show_it(files):
     (diff,) = files.add("x", "new-secret", secret=True).converge()["diff"]
     assert "secret)" in diff["after"]
     assert not {"old-secret", "new-secret"} & {line for text in diff.values() for line in text.split()}
+
+
+def test_no_log_of_the_host_and_no_result_has_a_secret(tmp_path, monkeypatch, capsys):
+    logged: list[str] = []
+    monkeypatch.setattr(
+        AnsibleModule, "log", lambda _self, message, log_args=None: logged.append(f"{message}{log_args}")
+    )
+    path = str(tmp_path / "key")
+    entry = {"path": path, "secret": True, "mode": "0600", **ME}
+    with patch_module_args({"name": "test", "files": [entry], "secrets": {path: "hunter2"}}), pytest.raises(SystemExit):
+        fs.main()
+    assert (tmp_path / "key").read_text() == "hunter2"
+    assert "Invoked with" in "".join(logged)
+    assert "hunter2" not in "".join(logged) + capsys.readouterr().out
 
 
 def test_an_unknown_owner_is_refused(files):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.host.machine_record import Found
 from plugins.modules import unit_converged as uc
 
 UP = uc.Unit(can_reload=True, started_at=200.0)
@@ -198,15 +199,10 @@ def test_a_link_that_leads_nowhere_is_an_input_like_any_other(tmp_path):
     assert uc.newest_change(tmp_path) > 0
 
 
-def test_the_record_is_readable_by_root_only_and_reads_back(tmp_path):
-    path = tmp_path / "units/x.service.json"
-    uc.write_record(path, FILES)
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert uc.read_record(path) == replace(FILES, newest=0.0)
+def test_what_is_recorded_reads_back():
+    assert uc.read_record(Found(uc.as_record(FILES))) == replace(FILES, newest=0.0)
 
 
-def test_a_torn_record_counts_as_none(tmp_path):
-    (tmp_path / "r").write_text('{"inputs": ')
-    assert uc.read_record(tmp_path / "r") is None
-    assert uc.read_record(tmp_path / "absent") is None
+@pytest.mark.parametrize("data", [None, {}, {"inputs": 1}, {"inputs": {}, "reload_inputs": None, "invocation": ""}])
+def test_a_damaged_record_counts_as_none(data):
+    assert uc.read_record(Found(data)) is None

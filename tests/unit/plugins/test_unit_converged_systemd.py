@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fleet.host.machine_record import Records
 from plugins.modules import unit_converged as uc
 
 
@@ -76,9 +77,10 @@ def options(tmp_path) -> dict[str, Any]:
     }
 
 
-def converge(played: Played, options: dict[str, Any], tmp_path, check: bool = False, name: str = "x.service"):
+def converge(played: Played, options: dict[str, Any], tmp_path, check: bool = False, machine: str = "this"):
     ticks = iter(range(10_000))
-    return uc.converge(uc.Systemd(name, played, lambda: float(next(ticks))), options, check, tmp_path / "records")
+    systemd = uc.Systemd(options.get("name", "x.service"), played, lambda: float(next(ticks)))
+    return uc.converge(systemd, options, check, Records(tmp_path / "records", machine))
 
 
 def record(tmp_path, name: str = "x.service"):
@@ -104,6 +106,19 @@ def test_a_changed_file_restarts_and_the_difference_is_shown(options, tmp_path):
     result = converge(played, options, tmp_path)
     assert result["actions"] == ["restart"]
     assert f"{tmp_path / 'in'}: changed" in result["diff"]["after"]
+
+
+def test_a_record_of_another_machine_counts_as_none_and_is_kept_aside(options, tmp_path):
+    played = Played()
+    converge(played, options, tmp_path)
+    assert converge(played, options, tmp_path, check=True, machine="a clone")["set_aside"] == ["x.service.json"]
+    assert record(tmp_path)["machine"] == "this"
+    result = converge(played, options, tmp_path, machine="a clone")
+    assert result["set_aside"] == ["x.service.json"]
+    assert result["actions"]
+    assert (tmp_path / "records/x.service.json.of-another-machine").exists()
+    assert record(tmp_path)["machine"] == "a clone"
+    assert converge(played, options, tmp_path, machine="a clone")["actions"] == []
 
 
 def test_check_mode_reports_and_touches_nothing(options, tmp_path):
@@ -203,7 +218,7 @@ def test_a_unit_that_ends_at_once_is_not_mistaken_for_one_whose_condition_does_n
 
 def test_a_socket_is_reopened_around_its_running_service(options, tmp_path):
     played = Played(Triggers="x.service")
-    converge(played, options, tmp_path, name="x.socket")
+    converge(played, options | {"name": "x.socket"}, tmp_path)
     assert played.verbs == [
         "daemon-reload",
         "reset-failed x.socket",

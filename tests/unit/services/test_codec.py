@@ -172,7 +172,7 @@ def test_what_is_absent_is_left_out():
 
 @pytest.mark.parametrize(
     "value",
-    [1.5, float("nan"), Decimal("NaN"), Decimal("-Infinity"), None, b"bytes", {1.5: "x"}, [{"a": object()}], {"set"}],
+    [1.5, float("nan"), Decimal("NaN"), Decimal("-Infinity"), None, b"bytes", {1.5: "x"}, [{"a": object}], {"set"}],
     ids=repr,
 )
 def test_what_has_no_single_spelling_is_refused(value: object):

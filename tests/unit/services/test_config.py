@@ -47,6 +47,11 @@ RECORDER: dict[str, Any] = {
 LIVE = {"symbols": ["BTC/USD"], "interval": "1m", "market_hours": "always"}
 
 
+def judged(services: list[Any]) -> list[str]:
+    """Return what is wrong with services that are plain data."""
+    return [str(fault) for fault in config.check_services(services)]
+
+
 def changed(service: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Return a service with one key set, or taken out by None."""
     new = copy.deepcopy(service)
@@ -72,7 +77,7 @@ def written(folder: Path, *services: dict[str, Any]) -> list[Path]:
 def test_a_host_of_three_services_is_taken(tmp_path: Path) -> None:
     assert config.check(written(tmp_path, FEED, AGENT, RECORDER)) == []
     assert config.check([tmp_path]) == []
-    assert config.check_services([FEED, AGENT, RECORDER]) == []
+    assert judged([FEED, AGENT, RECORDER]) == []
 
 
 def test_each_kind_is_read_as_its_own_model(tmp_path: Path) -> None:
@@ -100,7 +105,7 @@ def test_each_kind_is_read_as_its_own_model(tmp_path: Path) -> None:
     ],
 )
 def test_every_source_of_bars_is_taken(feed: dict[str, Any]) -> None:
-    assert config.check_services([FEED | {"feed": feed}]) == []
+    assert judged([FEED | {"feed": feed}]) == []
 
 
 @pytest.mark.parametrize(
@@ -174,8 +179,18 @@ def test_a_mistake_is_one_line_with_the_file_the_key_and_what_to_do(
     assert "\n" not in problem
 
 
+def test_a_recorder_with_another_socket_is_still_the_user_journal(tmp_path: Path) -> None:
+    (path,) = written(tmp_path, RECORDER | {"redis": {"socket": "/run/redis-bus/other.sock"}})
+    redis = config.load(path).redis
+    assert (redis.socket, redis.user, redis.password_file) == (
+        "/run/redis-bus/other.sock",
+        "journal",
+        "redis-journal",
+    )
+
+
 def test_a_secret_in_place_of_its_name_is_not_repeated() -> None:
-    (problem,) = config.check_services([changed(FEED, "redis", {"password_file": "hunter2 hunter2"})])
+    (problem,) = judged([changed(FEED, "redis", {"password_file": "hunter2 hunter2"})])
     assert "redis.password_file: is no name of a credential" in problem
     assert "hunter2" not in problem
 
@@ -245,16 +260,14 @@ def test_a_file_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, damage: 
 def test_services_that_do_not_fit_together_are_refused(
     tmp_path: Path, services: list[dict[str, Any]], words: str
 ) -> None:
-    for problems in (config.check(written(tmp_path, *services)), config.check_services(services)):
+    for problems in (config.check(written(tmp_path, *services)), judged(services)):
         assert any(words in problem for problem in problems)
 
 
 def test_of_two_owners_the_other_is_named_with_its_line(tmp_path: Path) -> None:
     first, second = written(tmp_path, FEED, AGENT | {"metrics_port": 9201})
     (problem,) = config.check([first, second])
-    assert problem == (
-        f"{second}:4: metrics_port: 9201 is taken by {first}:4; a port has one listener, so choose another"
-    )
+    assert problem == (f"{second}:4: metrics_port: 9201 is taken by {first}:4; a port has one listener; choose another")
 
 
 def test_an_agent_alone_is_not_blamed_for_the_files_that_are_not_there(tmp_path: Path) -> None:
@@ -264,13 +277,13 @@ def test_an_agent_alone_is_not_blamed_for_the_files_that_are_not_there(tmp_path:
 def test_an_agent_that_also_reads_another_agent_may_have_symbols_that_no_feed_sends() -> None:
     other = AGENT | {"name": "other", "stream": "strat:other", "metrics_port": 9300}
     reader = AGENT | {"reads": ["md:replay", "strat:other"], "symbols": ["GBPUSD"]}
-    assert config.check_services([FEED, other, reader]) == []
+    assert judged([FEED, other, reader]) == []
 
 
 def test_of_a_broken_set_only_what_is_broken_is_said() -> None:
-    problems = config.check_services([FEED | {"metrics_port": 1}, AGENT])
+    problems = judged([FEED | {"metrics_port": 1}, AGENT])
     assert len(problems) == 1
-    assert problems[0].startswith("services_instances[0]: metrics_port: 1 is wrong")
+    assert problems[0].startswith("services_instances.0: metrics_port: 1 is wrong")
 
 
 def test_each_value_is_shown_with_where_it_is_from(tmp_path: Path) -> None:
@@ -309,5 +322,5 @@ def test_whatever_stands_in_a_key_it_is_taken_or_refused_in_lines(
     service: dict[str, Any], data: Any, value: Any
 ) -> None:
     key = data.draw(st.sampled_from(sorted(service)) | st.text(max_size=5))
-    problems = config.check_services([service | {key: value}])
-    assert all(problem.startswith("services_instances[0]") and "; " in problem for problem in problems)
+    problems = judged([service | {key: value}])
+    assert all(problem.startswith("services_instances.0") and "; " in problem for problem in problems)

@@ -67,9 +67,16 @@ def test_the_file_is_a_list_of_rows_and_reads_back_equal(results: Path):
 
 
 @pytest.mark.usefixtures("results")
-def test_the_page_holds_what_was_measured_here_and_nothing_else():
+def test_the_page_has_what_was_measured_here_and_keeps_what_was_measured_elsewhere():
+    sections = [Section(name, name.capitalize(), f"make bench-{name}", "How.") for name in ("site", "lab", "bus")]
     report.write("site", [row("no-op | run", 1.5, "s")])
-    page = report.page([Section("site", "Site", "make bench-site", "How."), Section("lab", "Lab", "make lab", "How.")])
+    report.write("lab", [row("lab", 9, "s")])
+    old = report.page(sections)
+    (report.RESULTS / "lab.json").unlink()
+    report.write("site", [row("no-op | run", 2.5, "s")])
+    page = report.page(sections, old)
     assert "## Site\n\nHow.\n\nAgain: `make bench-site`\n\n| Metric | Value |" in page
-    assert r"| no-op \| run | 1.5 s |" in page
-    assert "## Lab" not in page
+    assert page == old.replace("1.5 s", "2.5 s")
+    assert "## Lab" in page
+    assert "## Bus" not in page
+    assert report.page(sections[:1], old) == page[: page.index("\n## Lab")]

@@ -72,7 +72,7 @@ class Binance(LiveFeed):
             yield from bars
             if len(bars) < AT_ONCE:
                 return
-            first = bars[-1].close
+            first = bars[-1].closed_at
 
     def _row(self, symbol: str, row: Any) -> ClosedBar:
         try:

@@ -65,10 +65,10 @@ class Kraken(LiveFeed):
             bars = [self._row(symbol, row) for row in rows]
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise StationError(f"{NAME}: OHLC that is not as documented: {str(answer)[:200]}: {error}") from None
-        if len(bars) >= DEPTH and bars[0].close > start + self.interval:
-            detail = f"{NAME} has nothing before {reading.text(bars[0].close)}: load older bars from a file"
-            self._line.notify(Finding("history_short", symbol, bars[0].close, detail))
-        yield from (bar for bar in bars if start < bar.close <= min(end, now))
+        if len(bars) >= DEPTH and bars[0].closed_at > start + self.interval:
+            detail = f"{NAME} has nothing before {reading.text(bars[0].closed_at)}: load older bars from a file"
+            self._line.notify(Finding("history_short", symbol, bars[0].closed_at, detail))
+        yield from (bar for bar in bars if start < bar.closed_at <= min(end, now))
 
     def _row(self, symbol: str, row: Any) -> ClosedBar:
         opened, *prices, _, volume, _ = row

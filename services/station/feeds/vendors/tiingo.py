@@ -110,7 +110,7 @@ class TiingoHistory:
                 except (KeyError, TypeError, ValueError) as error:
                     said = f"{self.source}: a row that is not as documented: {str(row)[:200]}"
                     raise StationError(f"{said}: {type(error).__name__} {error}") from None
-                if start < bar.close <= end and bar.available <= now:
+                if start < bar.closed_at <= end and bar.available <= now:
                     yield bar
 
     def _pages(self, start: int, end: int) -> Iterator[tuple[date, date]]:

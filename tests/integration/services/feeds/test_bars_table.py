@@ -81,8 +81,8 @@ def test_all_bars_come_in_order_with_their_values(http: Http, table: str, series
     expected = [
         bar(NOON + number * MINUTE, PRICES[number % len(PRICES)], symbol=series.symbol) for number in range(NUMBER)
     ]
-    assert [(one.close, one.bar.open, one.bar.volume) for one in found] == [
-        (one.close, one.bar.open, one.bar.volume) for one in expected
+    assert [(one.closed_at, one.bar.open, one.bar.volume) for one in found] == [
+        (one.closed_at, one.bar.open, one.bar.volume) for one in expected
     ]
     assert {(one.bar.symbol, one.bar.source, one.bar.interval) for one in found} == {
         (series.symbol, series.source, MINUTE)

@@ -32,7 +32,7 @@ def test_every_line_is_a_bar_with_the_line_s_numbers_an_hour_after_its_open(bars
     with samples.provide().open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     opened = [datetime.strptime(line["Time"], "%d.%m.%Y %H:%M:%S.%f").replace(tzinfo=UTC) for line in lines]
-    assert [one.close for one in bars] == [of_datetime(start) + HOUR for start in opened]
+    assert [one.closed_at for one in bars] == [of_datetime(start) + HOUR for start in opened]
     found = [(one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.bar.volume) for one in bars]
     columns = ("Open", "High", "Low", "Close", "Volume")
     assert [tuple(map(float, numbers)) for numbers in found] == [

@@ -45,7 +45,7 @@ def test_the_documented_example_is_read(feed: Binance, rest: Rest):
     row = [1499040000000, "0.01634790", "0.80000000", "0.01575800", "0.01577100", "148976.11427815", 1499040059999]
     rest.vendor = lambda _: as_json([[*row, "2434.19055334", 308, "1756.87402397", "28.46694368", "0"]])
     (one,) = feed.history(SYMBOL, micros("2017-07-03"), micros("2017-07-04"))
-    assert one.close == 1499040060000000
+    assert one.closed_at == 1499040060000000
     assert [one.bar.open, one.bar.high, one.bar.volume] == [
         Decimal("0.01634790"),
         Decimal("0.80000000"),
@@ -103,7 +103,7 @@ def test_only_a_closed_kline_becomes_a_bar(feed: Binance, stream: Stream, clock:
     assert feed.receive(0.1) == []
     stream.hold.set()
     (found,) = read(feed, 1)
-    assert [found.close, found.available, found.bar.close] == [at(1), at(1, 1), 97]
+    assert [found.closed_at, found.available, found.bar.close] == [at(1), at(1, 1), 97]
     assert stream.subscriptions == [{"method": "SUBSCRIBE", "params": ["btcusdt@kline_1m"], "id": 1}]
 
 

@@ -41,7 +41,7 @@ def test_the_documented_answer_is_read(feed: Kraken, rest: Rest, notes: Notes):
     row = [1699999980, "37000.0", "37500.0", "36800.0", "37200.0", "37100.0", "150.5", 320]
     rest.vendor = lambda _: as_json({"error": [], "result": {"XXBTZUSD": [row], "last": 1700086400}})
     (one,) = feed.history(SYMBOL, micros("2023-11-14"), micros("2023-11-15"))
-    assert one.close == 1_700_000_040_000_000
+    assert one.closed_at == 1_700_000_040_000_000
     assert [one.bar.open, one.bar.high, one.bar.low, one.bar.close, one.bar.volume] == [
         Decimal(number) for number in ("37000.0", "37500.0", "36800.0", "37200.0", "150.5")
     ]
@@ -104,7 +104,7 @@ def test_a_recorded_update_is_read_to_the_last_digit(feed: Kraken, stream: Strea
     counter.settle(stream)
     clock.time = at(1, 2)
     (found,) = read(feed, 1)
-    assert (found.close, found.bar.volume, found.bar.low) == (at(1), Decimal("0.00126522"), Decimal("85754.7"))
+    assert (found.closed_at, found.bar.volume, found.bar.low) == (at(1), Decimal("0.00126522"), Decimal("85754.7"))
     assert notes == []
     wanted = {"channel": "ohlc", "symbol": ["BTC/USD"], "interval": 1}
     assert stream.subscriptions == [{"method": "subscribe", "params": wanted}]

@@ -51,7 +51,7 @@ def test_a_recorded_answer_is_stamped_at_its_closes(rest: Rest, clock: SteeredCl
     )
     history = past("iex", HOUR // 2, rest, clock, notes)
     first, last = history.history("PG", micros("2018-01-02"), micros("2018-01-03"))
-    assert (text(first.close), text(last.close)) == ("2018-01-02T15:00:00Z", "2018-01-02T21:00:00Z")
+    assert (text(first.closed_at), text(last.closed_at)) == ("2018-01-02T15:00:00Z", "2018-01-02T21:00:00Z")
     assert [first.bar.open, first.bar.high, first.bar.low, first.bar.close] == [
         Decimal(price) for price in ("91.75", "91.75", "91.06", "91.145")
     ]
@@ -72,7 +72,11 @@ def test_a_recorded_answer_of_crypto_keeps_every_digit(rest: Rest, clock: Steere
     )
     rest.vendor = lambda _: as_json(json.loads(body))
     (one,) = past("crypto", DAY, rest, clock, notes).history("FLDC/BTC", micros("2019-05-01"), micros("2019-05-03"))
-    assert (text(one.close), one.bar.symbol, one.bar.source) == ("2019-05-02T00:00:00Z", "FLDC/BTC", "tiingo-crypto")
+    assert (text(one.closed_at), one.bar.symbol, one.bar.source) == (
+        "2019-05-02T00:00:00Z",
+        "FLDC/BTC",
+        "tiingo-crypto",
+    )
     assert (one.bar.open, one.bar.volume) == (Decimal("1.8e-7"), Decimal("34807.97636632"))
     assert (rest.asked[0].query["tickers"], rest.asked[0].query["resampleFreq"]) == ("fldcbtc", "1day")
 
@@ -99,7 +103,7 @@ def test_days_close_in_new_york_are_ready_later_and_tell_of_splits_and_dividends
     )
     history = past("daily", DAY, rest, clock, notes)
     found = list(history.history("AAPL", micros("2020-08-01"), micros("2021-01-01")))
-    assert [text(one.close) for one in found] == [
+    assert [text(one.closed_at) for one in found] == [
         "2020-08-28T20:00:00Z",
         "2020-08-31T20:00:00Z",
         "2020-11-06T21:00:00Z",
@@ -126,7 +130,7 @@ def test_a_long_history_is_asked_for_in_pages_and_the_running_bar_is_left_out(
     rest.vendor = vendor.Market([*reversed(bars), bar(NOON + MINUTE, symbol="AAPL")])
     history = past("iex", MINUTE, rest, clock, notes)
     found = list(history.history("AAPL", NOON - 9 * DAY, NOON + HOUR))
-    assert [one.close for one in found] == [NOON - number * HOUR for number in range(9 * 24 - 1, -1, -1)]
+    assert [one.closed_at for one in found] == [NOON - number * HOUR for number in range(9 * 24 - 1, -1, -1)]
     pages = [(asked.query["startDate"], asked.query["endDate"]) for asked in rest.asked]
     assert pages == [
         ("2024-02-24", "2024-02-26"),

@@ -76,7 +76,7 @@ def test_trades_become_bars_and_what_is_no_trade_of_the_session_does_not(stream:
     (found,) = read(feed, 1)
     one = found.bar
     assert [one.open, one.high, one.low, one.close, one.volume] == [100, Decimal("102.5"), 100, Decimal("101.25"), 16]
-    assert (found.close, found.available, one.symbol, one.source) == (at(120), at(122), "AAPL", "tiingo-iex")
+    assert (found.closed_at, found.available, one.symbol, one.source) == (at(120), at(122), "AAPL", "tiingo-iex")
     (asked,) = stream.subscriptions
     assert asked["eventData"] == {"thresholdLevel": 5, "tickers": ["aapl"]}
     assert asked["authorization"] == TOKEN

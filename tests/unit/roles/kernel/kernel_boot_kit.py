@@ -55,6 +55,7 @@ class Played:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    journal: set[str] = field(default_factory=set)
     failed: str = ""
     log: str = ""
 
@@ -74,6 +75,9 @@ class Played:
             self.environment.pop(words[3], None)
         elif name == "grub-reboot":
             self.environment["next_entry"] = words[1]
+        elif name == "journalctl":
+            if words[-1].removeprefix("--boot=") not in self.journal:
+                raise BootError("no such boot")
         elif words[:2] == ["systemctl", "is-system-running"]:
             raise BootError("degraded")
         elif name == "systemctl":
@@ -113,6 +117,7 @@ class Played:
         (proc / "sys/kernel/osrelease").write_text(line.release + "\n")
         boot_id = proc / "sys/kernel/random/boot_id"
         boot_id.write_text(f"{int(boot_id.read_text() or 0) + 1 if boot_id.exists() else 1}\n")
+        self.journal.add(boot_id.read_text().strip())
         isolated = [word.partition("=")[2] for word in line.words if word.startswith("isolcpus=")]
         (self.root / "sys/devices/system/cpu/isolated").write_text("".join(isolated) + "\n")
         (self.root / "sys/devices/system/cpu/nohz_full").write_text("(null)\n")

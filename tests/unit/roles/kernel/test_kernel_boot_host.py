@@ -9,13 +9,11 @@ from roles.kernel.module_utils import kernel_boot_plan as plan
 from roles.kernel.module_utils.kernel_boot_host import (
     CONFIG,
     DROPIN,
+    FAILED,
     RECORD,
     SCRIPT,
     BootError,
-    read_failed,
-    read_record,
     run_command,
-    write_atomically,
 )
 from tests.unit.roles.kernel.kernel_boot_kit import REALTIME, RELEASE, commit
 
@@ -61,9 +59,9 @@ def test_a_grub_cfg_older_than_its_settings_is_generated_first(machine):
 
 @pytest.mark.parametrize("text", ["", '{"phase": "armed"', "[]", '{"phase": "armed", "line": 3}', "\0\0\0"])
 def test_a_damaged_record_counts_as_none(machine, text):
-    assert read_record(text) is None
-    assert read_failed(text) is None
-    write_atomically(machine.root / RECORD[1:], text)
+    (machine.root / RECORD[1:]).parent.mkdir(parents=True)
+    for name in (RECORD, FAILED):
+        (machine.root / name[1:]).write_text(text)
     assert commit(machine, "isolcpus=2-3")[1].action == "nothing"
 
 

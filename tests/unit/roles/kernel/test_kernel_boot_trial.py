@@ -63,7 +63,7 @@ def test_the_drop_in_pins_the_kernel_that_was_proven(machine):
     commit(machine, "isolcpus=2-3", release=REALTIME)
     assert machine.default() is not None
     assert machine.default().release == REALTIME
-    record = read_record(machine.text(RECORD))
+    record = read_record(machine.host().record(RECORD).data)
     assert record is not None
     assert record.previous == RELEASE
 
@@ -87,7 +87,7 @@ def test_a_trial_that_never_came_up_is_recorded_with_its_arguments(machine):
     assert {"hash", "reason", "when"} <= data.keys()
     assert machine.module("init=/nowhere")[1].action == "refuse"
     assert "rm /var/lib/fleet/kernel/failed.json" in describe(
-        decision.failure, {"release": RELEASE, "arguments": ["init=/nowhere"]}
+        decision.action, decision.failure, {"release": RELEASE, "arguments": ["init=/nowhere"]}
     )
     assert machine.environment == {}
     assert machine.default() is not None

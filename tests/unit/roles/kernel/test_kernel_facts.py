@@ -3,6 +3,7 @@
 
 import pytest
 
+from fleet.host.machine_record import identity, sealed
 from roles.kernel.library import kernel_facts
 from roles.kernel.library.kernel_facts import Machine, run_command
 
@@ -29,7 +30,6 @@ FILES = {
     "usr/src/onload-9.0/dkms.conf": "",
     "var/lib/dkms/dkms_dbversion": "3.0.0",
     "var/lib/dkms/gone/mok.log": "",
-    "var/lib/fleet/kernel/held": "linux-image-6.12-amd64",
 }
 POLICY = "intel-microcode:\n  Installed: (none)\n  Candidate: 3.20\n  Version table:\n"
 ANSWERS = {"dpkg-query": "install linux-image-amd64\nhold linux-image-6.12-amd64\n", "apt-cache": POLICY}
@@ -68,10 +68,19 @@ def test_everything_is_read(machine):
         "kernels": ["6.12-amd64"],
         "dkms": ["onload"],
         "held": ["linux-image-6.12-amd64"],
-        "held_here": ["linux-image-6.12-amd64"],
+        "held_here": [],
+        "machine": identity(machine.root),
         "microcode": {"package": "intel-microcode", "installed": "", "candidate": "3.20"},
         "grub": None,
     }
+
+
+def test_what_the_role_holds_is_what_it_has_put_on_hold_on_this_machine(machine):
+    record = machine.root / kernel_facts.HELD[1:]
+    record.parent.mkdir(parents=True)
+    for owner, held in ((identity(machine.root), ["linux-image-6.12-amd64"]), ("another", [])):
+        record.write_text(sealed({"packages": ["linux-image-6.12-amd64"]}, owner))
+        assert machine.facts(microcode=False)["held_here"] == held
 
 
 def test_grub_is_probed_only_where_it_is_whole(machine, monkeypatch):

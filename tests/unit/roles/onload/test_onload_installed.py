@@ -4,10 +4,10 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
+from fleet.host.host_command import Done
 from roles.onload.library.onload_installed import Host, OnloadError, State, converge, decide, first_error
 
 OLD, NEW = "0" * 16, "1" * 16
@@ -25,7 +25,7 @@ class FakeHost(Host):
         self.built: set[str] = set()
         self.commands: list[str] = []
 
-    def run(self, *words: str) -> CompletedProcess[str]:
+    def run(self, *words: str) -> Done:
         self.commands.append(" ".join(words))
         match words:
             case ["dpkg-query", *_]:
@@ -39,9 +39,9 @@ class FakeHost(Host):
                 self.installed = dict(path.rsplit("/", 1)[1].split("_")[:2] for path in words if path.endswith(".deb"))
                 self.built = set() if self.version in self.refuses else {self.kernel}
                 if not self.built:
-                    return CompletedProcess(words, 100, "", "E: Sub-process /usr/bin/dpkg returned an error code (1)")
+                    return Done(100, "", "E: Sub-process /usr/bin/dpkg returned an error code (1)")
             case ["modinfo", *_]:
-                return CompletedProcess(words, 0 if self.kernel in self.built else 1, "", "")
+                return Done(0 if self.kernel in self.built else 1)
             case ["dkms", "autoinstall", *_] if self.version not in self.refuses:
                 self.built.add(self.kernel)
         return self.answer("")
@@ -51,8 +51,8 @@ class FakeHost(Host):
         return self.installed.get("onload-dkms", "")
 
     @staticmethod
-    def answer(text: str) -> CompletedProcess[str]:
-        return CompletedProcess([], 0, text, "")
+    def answer(text: str) -> Done:
+        return Done(0, text)
 
     def build_error(self) -> str:
         return ""

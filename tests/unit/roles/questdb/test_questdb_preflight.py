@@ -12,7 +12,16 @@ import pytest
 
 from roles.questdb.library import questdb_preflight as qp
 
-WANTED = qp.Wanted("questdb.service", {"questdb_http_port": 9000}, "/var/lib/questdb", 1024, 2048, "9.3.4")
+WANTED = qp.Wanted(
+    "questdb.service",
+    {"questdb_http_port": 9000},
+    "/var/lib/questdb",
+    min_free_mib=1024,
+    memory_mib=2048,
+    version="9.3.4",
+    system="debian-13",
+    java={"debian-13": "openjdk-21-jre-headless"},
+)
 FOUND = qp.Found({}, free_mib=5000, memory_mib=8000, previous="")
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -62,6 +71,14 @@ def test_data_of_another_major_version_is_refused(previous, accepted):
     reasons = qp.refusals(WANTED, replace(FOUND, previous=previous))
     assert (reasons == []) is accepted
     assert all(f"last opened by {previous}, 9.3.4 has another major version" in reason for reason in reasons)
+
+
+def test_a_system_without_a_tested_java_is_refused_with_those_that_have_one():
+    (reason,) = qp.refusals(replace(WANTED, system="debian-11"), FOUND)
+    assert reason.startswith(
+        "questdb_release.java: no Java for debian-11, which the host runs, was tested with QuestDB"
+    )
+    assert "only for debian-13; " in reason
 
 
 def test_every_reason_is_given_at_once():

@@ -11,18 +11,6 @@ from hypothesis import strategies as st
 
 from roles.redis.filter_plugins.redis_host import FilterModule, host_problems, missing_mib
 
-GOOD: dict[str, Any] = {
-    "redis_group": "tradebus",
-    "redis_socket": "/run/redis-bus/redis.sock",
-    "redis_port": 0,
-    "redis_data_path": "/var/lib/redis-bus",
-    "redis_ballast_mib": 1024,
-    "redis_min_free_mib": 512,
-    "redis_maxmemory_mib": 8192,
-    "redis_cpus": "2-3",
-    "redis_background_cpus": "8,9",
-    "redis_exporter_port": 9121,
-}
 FOUND: dict[str, Any] = {
     "free_mib": 50_000,
     "ballast_mib": 1024,
@@ -30,11 +18,16 @@ FOUND: dict[str, Any] = {
     "stock": False,
     "ports": None,
 }
+PORTS = {0: "redis_port", 9121: "redis_exporter_port"}
 MIB = st.integers(0, 10**7)
 
 
+def problems(found: dict[str, Any], ports: dict[int, str] = PORTS) -> list[str]:
+    return host_problems(found, "/var/lib/redis-bus", 1024, 512, ports)
+
+
 def test_a_host_with_room_passes() -> None:
-    assert host_problems(FOUND, GOOD) == []
+    assert problems(FOUND) == []
 
 
 @pytest.mark.parametrize(
@@ -47,17 +40,17 @@ def test_a_host_with_room_passes() -> None:
     ],
 )
 def test_a_host_that_cannot_take_them_is_refused_in_one_line(change: dict[str, Any], words: str) -> None:
-    (line,) = host_problems(FOUND | change, GOOD)
+    (line,) = problems(FOUND | change)
     assert words in line
 
 
 def test_a_port_in_use_is_named_by_its_variable() -> None:
-    (line,) = host_problems(FOUND | {"ports": {6380: "python3 (pid 9)"}}, GOOD | {"redis_port": 6380})
+    (line,) = problems(FOUND | {"ports": {6380: "python3 (pid 9)"}}, {6380: "redis_port"})
     assert line.startswith("redis_port: TCP port 6380 is in use by python3 (pid 9)")
 
 
 def test_a_bare_host_has_no_data_path_yet() -> None:
-    assert host_problems(FOUND | {"data_path": "", "ballast_mib": 0}, GOOD) == []
+    assert problems(FOUND | {"data_path": "", "ballast_mib": 0}) == []
 
 
 @given(free=MIB, laid=MIB, ballast=MIB, least=MIB)

@@ -28,8 +28,18 @@ def test_good_settings_pass(good: dict[str, Any]) -> None:
     [
         ({"redis_maxmemory_mib": 160 * 1024 + 1}, "more than the host's 163840 MiB (hardware.memory_gib)"),
         ({"redis_maxmemory_mib": 0}, "means no limit to Redis"),
-        ({"redis_group": ""}, "'' is no group name"),
-        ({"redis_group": "trade bus"}, "no group name"),
+        ({"redis_group": ""}, "'' is no name of an account"),
+        ({"redis_group": "trade bus"}, "no name of an account"),
+        ({"redis_group": "root"}, "would keep nobody out"),
+        ({"redis_port": 22}, "22 is no port that its unit may open"),
+        ({"redis_port": 65536}, "65536 is no port"),
+        ({"redis_exporter_port": 0}, "0 is no port"),
+        ({"redis_bind": ["0.0.0.0"], "redis_port": 6380}, "no address of one interface"),
+        ({"redis_bind": ["localhost"], "redis_port": 6380}, "no address of one interface"),
+        ({"redis_save": "often"}, "no snapshot rule"),
+        ({"redis_save": "3600"}, "no snapshot rule"),
+        ({"redis_acllog_entries": -1}, "less than nothing"),
+        ({"redis_aof_rewrite_percentage": -5}, "less than nothing"),
         ({"redis_socket": "/tmp/redis.sock"}, "not a file in /run/redis-bus/"),
         ({"redis_socket": "/run/redis-bus/deeper/redis.sock"}, "not a file in /run/redis-bus/"),
         ({"redis_socket": "/run/redis-bus/"}, "not a file in /run/redis-bus/"),
@@ -51,6 +61,11 @@ def test_a_bad_setting_is_refused_at_its_key(good: dict[str, Any], change: dict[
     assert words in refusal.wrong
     assert refusal.variable == next(iter(change))
     assert refusal.right
+
+
+def test_snapshots_and_a_port_on_an_interface_are_a_choice(good: dict[str, Any]) -> None:
+    changes = {"redis_save": "3600 1 300 100", "redis_port": 6380, "redis_bind": ["127.0.0.1", "::1"]}
+    assert lines("redis", **good | changes) == []
 
 
 def test_no_ballast_is_a_choice(good: dict[str, Any]) -> None:

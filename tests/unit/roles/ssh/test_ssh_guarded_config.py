@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.host import machine_record
 from roles.ssh.library import ssh_guarded_config as sg
 
 CONNECTION = sg.Connection("ops", "10.0.0.9", 50000, "10.0.0.1", 22)
@@ -147,3 +148,13 @@ def test_a_network_admits_exactly_its_addresses(number, prefix):
     outside = int(network[-1]) + 1
     if outside <= 0xFFFFFFFF:
         assert not sg.user_matches(replace(CONNECTION, address=str(ipaddress.ip_address(outside))), pattern)
+
+
+@pytest.mark.parametrize(("machine", "foreign"), [("this", False), ("another", True)])
+def test_a_change_that_another_machine_made_is_no_way_back_for_this_one(tmp_path, monkeypatch, machine, foreign):
+    monkeypatch.setattr(sg, "STATE", tmp_path / "ssh-rollback")
+    monkeypatch.setattr(machine_record, "identity", lambda: "this")
+    assert not sg.is_foreign(), "no change waits"
+    sg.save([tmp_path / "10-fleet.conf"], CONNECTION)
+    monkeypatch.setattr(machine_record, "identity", lambda: machine)
+    assert sg.is_foreign() is foreign

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roles.sysctl.library import sysctl_applied as sa
+from roles.sysctl.module_utils import sysctl_keys
 
 SWAPPINESS = sa.Setting("vm.swappiness", "1", "policy")
 FASTOPEN = sa.Setting("net.ipv4.tcp_fastopen", "3", "policy")
@@ -37,19 +38,19 @@ def plan(settings, found, optional=(), namespaced_only=False) -> sa.Plan:
     ],
 )
 def test_a_key_becomes_the_path_that_systemd_gives_it(key, path):
-    assert sa.key_path(key) == path
+    assert sysctl_keys.key_path(key) == path
 
 
 @given(st.lists(WORDS, min_size=2, max_size=5))
 def test_the_canonical_spelling_names_the_same_path_and_is_stable(words):
     key = "/".join(words)
-    assert sa.key_path(sa.canonical(key)) == key
-    assert sa.canonical(sa.canonical(key)) == sa.canonical(key)
+    assert sysctl_keys.key_path(sysctl_keys.canonical(key)) == key
+    assert sysctl_keys.canonical(sysctl_keys.canonical(key)) == sysctl_keys.canonical(key)
 
 
 @given(st.lists(WORDS, min_size=1, max_size=4), st.sampled_from([" ", "\t", "  ", " \t "]))
 def test_values_differ_by_words_and_not_by_blanks(words, blank):
-    assert sa.normalise(blank + blank.join(words) + "\n") == " ".join(words)
+    assert sysctl_keys.normalise(blank + blank.join(words) + "\n") == " ".join(words)
 
 
 def test_only_what_differs_is_written():

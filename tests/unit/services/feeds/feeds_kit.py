@@ -57,7 +57,7 @@ def minute(number: int, price: str = "100", *, symbol: str = "BTC/USD") -> Close
 
 def closes(bars: Sequence[ClosedBar]) -> list[int]:
     """Return in which minutes after noon bars closed."""
-    return [(one.close - NOON) // MINUTE for one in bars]
+    return [(one.closed_at - NOON) // MINUTE for one in bars]
 
 
 class Shelf:
@@ -118,7 +118,7 @@ class Script:
         self.asked.append((symbol, (start - NOON) // MINUTE, (end - NOON) // MINUTE))
         if isinstance(self.past, Exception):
             raise self.past
-        return (one for one in self.past if one.symbol == symbol and start < one.close <= end)
+        return (one for one in self.past if one.symbol == symbol and start < one.closed_at <= end)
 
     def close(self) -> None:
         self.closed += 1

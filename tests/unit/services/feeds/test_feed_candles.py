@@ -34,7 +34,7 @@ def test_trades_become_open_high_low_close_and_volume():
     (found,) = made.closed(NOON + MINUTE + GRACE)
     one = found.bar
     assert [one.open, one.high, one.low, one.close, one.volume] == [10, 14, 8, 11, 8]
-    assert (found.close, found.available) == (NOON + MINUTE, NOON + MINUTE + GRACE)
+    assert (found.closed_at, found.available) == (NOON + MINUTE, NOON + MINUTE + GRACE)
 
 
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=20, unique=True), st.randoms(use_true_random=False))
@@ -63,11 +63,11 @@ def test_no_trade_is_lost_or_counted_twice(given_trades: list[tuple[int, int, in
         found += made.closed(NOON + second * SECOND)
     found += made.closed(NOON + 3600 * SECOND)
     assert sum(one.bar.volume for one in found) == sum(size for _, _, size in given_trades)
-    assert [one.close for one in found] == sorted(
+    assert [one.closed_at for one in found] == sorted(
         {(NOON + s * SECOND) // MINUTE * MINUTE + MINUTE for s, _, _ in given_trades}
     )
     assert all(not one.bar.problems() for one in found)
-    assert all(one.available >= one.close for one in found)
+    assert all(one.available >= one.closed_at for one in found)
 
 
 @given(st.permutations(range(1, 8)), st.integers(-300, 300))
@@ -77,8 +77,8 @@ def test_running_candles_in_any_order_come_out_once_in_order_and_not_before_thei
         made.candle(minute(number).bar, NOON + number * MINUTE, final=False)
         found += made.closed(NOON + (step * 60 + ahead) * SECOND)
     found += made.closed(NOON + 3600 * SECOND)
-    assert [one.close for one in found] == sorted({one.close for one in found})
-    assert all(one.available >= one.close for one in found)
+    assert [one.closed_at for one in found] == sorted({one.closed_at for one in found})
+    assert all(one.available >= one.closed_at for one in found)
 
 
 @given(st.lists(st.integers(1, 8), max_size=12), st.integers(-300, 300))
@@ -89,7 +89,7 @@ def test_no_candle_that_the_vendor_closed_is_lost(order: list[int], ahead: int):
         found += made.closed(NOON + (step * 60 + ahead) * SECOND)
     found += made.closed(NOON + 3600 * SECOND)
     assert set(closes(found)) == set(order)
-    assert all(one.available >= one.close for one in found)
+    assert all(one.available >= one.closed_at for one in found)
 
 
 def test_a_bar_that_began_before_the_connection_is_not_seen_whole():
@@ -132,7 +132,7 @@ def test_a_candle_has_closed_when_the_next_one_begins():
     made.candle(minute(1).bar, NOON + MINUTE, final=False)
     assert made.closed(NOON + MINUTE) == []
     made.candle(minute(2).bar, NOON + 2 * MINUTE, final=False)
-    assert [one.close for one in made.closed(NOON + MINUTE)] == [NOON + MINUTE]
+    assert [one.closed_at for one in made.closed(NOON + MINUTE)] == [NOON + MINUTE]
 
 
 def test_a_candle_that_the_vendor_closes_too_early_waits_for_our_clock():

@@ -82,7 +82,7 @@ def test_backfilling_twice_writes_what_history_has_once(there: set[int], past: s
     for _ in range(2):
         missing = gaps({"BTC/USD": known}, SPAN, MINUTE, ALWAYS)
         report = backfill(feed, missing.gaps, box, ALWAYS)
-        known |= {bar.close for bar in box.bars}
+        known |= {bar.closed_at for bar in box.bars}
         assert report.left == 20 - len(there | past)
     assert sorted(closes(box.bars)) == sorted(past - there)
 

@@ -35,7 +35,7 @@ def csv_file(folder: Path, content: str) -> Path:
 def test_a_daily_bar_is_stamped_when_new_york_closes_in_summer_and_in_winter(tmp_path: Path):
     layout = Layout(DAY, "test", "open", zone=ZoneInfo("America/New_York"), day_closes=time(16))
     rows = [ROW.replace("2024-03-04T12:01:00Z", day) for day in ("2004-08-19", "2013-03-01 00:00:00")]
-    days = [text(bar.close) for bar in read(csv_file(tmp_path, HEADER + "".join(rows)), layout)]
+    days = [text(bar.closed_at) for bar in read(csv_file(tmp_path, HEADER + "".join(rows)), layout)]
     assert days == ["2004-08-19T20:00:00Z", "2013-03-01T21:00:00Z"]
 
 
@@ -44,7 +44,7 @@ def test_times_may_have_a_format_of_their_own_with_a_zone_or_in_that_of_the_file
         content = f"Time,Open,High,Low,Close,Volume\r\n{stamp},1.0716,1.0722,1.07083,1.0716,1413\r\n"
         (one,) = read(csv_file(tmp_path, content), layout)
         assert [one.bar.open, one.bar.low, one.bar.volume] == [Decimal("1.0716"), Decimal("1.07083"), 1413]
-        return text(one.close)
+        return text(one.closed_at)
 
     london = replace(DUKASCOPY, zone=ZoneInfo("Europe/London"))
     zoned = replace(london, time_format="%d.%m.%Y %H:%M %z")
@@ -85,7 +85,7 @@ def test_times_may_be_numbers_and_stamps_of_the_open(tmp_path: Path):
     content = HEADER + ROW.replace("2024-03-04T12:01:00Z", "1709553600")
     layout = Layout(MINUTE, "test", "open", unit="s")
     (one,) = read(csv_file(tmp_path, content), layout)
-    assert text(one.close) == "2024-03-04T12:01:00Z"
+    assert text(one.closed_at) == "2024-03-04T12:01:00Z"
 
 
 @pytest.mark.parametrize(

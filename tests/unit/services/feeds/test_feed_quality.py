@@ -119,7 +119,7 @@ def test_symbols_are_looked_at_one_by_one():
 )
 def test_what_no_market_prints_is_refused_and_does_not_count_as_seen(change: dict[str, Decimal], words: str):
     inspector, right = Inspector(MINUTE), minute(1)
-    verdict = inspector.see(ClosedBar(structs.replace(right.bar, **change), right.close, right.available))
+    verdict = inspector.see(ClosedBar(structs.replace(right.bar, **change), right.closed_at, right.available))
     assert (verdict.accepted, verdict.findings[0].kind) == (False, "impossible")
     assert words in verdict.findings[0].detail
     assert inspector.see(right).accepted

@@ -65,7 +65,7 @@ def test_waiting_for_the_next_bar_ends_after_the_wait_that_was_allowed():
 
 def test_a_bar_keeps_the_times_of_the_past():
     (one,) = all_of(replay(ManualClock(now=NOON + 10**14), source(minute(1))))
-    assert (one.close, one.available) == (NOON + MINUTE, NOON + MINUTE)
+    assert (one.closed_at, one.available) == (NOON + MINUTE, NOON + MINUTE)
 
 
 def test_symbols_that_nobody_wants_are_passed_over():

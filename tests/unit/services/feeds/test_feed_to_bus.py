@@ -69,10 +69,10 @@ def test_all_bars_are_on_the_bus_once_also_after_a_restart(file: Path, tmp_path:
     notes = play(file, bus, tmp_path / "producer", {})
     events = market_events(bus)
     assert [(event.timestamp, event.available, event.payload) for event in events] == [
-        (one.close, one.available, one.bar) for one in bars
+        (one.closed_at, one.available, one.bar) for one in bars
     ]
     assert [event.sequence for event in events] == list(range(2, COUNT + 2))
     assert notes == []
-    again = play(file, bus, tmp_path / "producer", {"EURUSD": bars[2999].close})
-    assert [event.timestamp for event in market_events(bus)[COUNT:]] == [one.close for one in bars[3000:]]
+    again = play(file, bus, tmp_path / "producer", {"EURUSD": bars[2999].closed_at})
+    assert [event.timestamp for event in market_events(bus)[COUNT:]] == [one.closed_at for one in bars[3000:]]
     assert set(again.kinds) == {"old"}

@@ -72,7 +72,7 @@ def test_every_word_about_a_file_counts(tmp_path: Path) -> None:
     feed = sources.replay("daily", options, {}, tmp_path, CLOCK)
     feed.open()
     (bar,) = feed.receive(0)
-    assert (bar.close, bar.bar.source, bar.bar.symbol) == (NEW_YORK_CLOSE, "test", "AAPL")
+    assert (bar.closed_at, bar.bar.source, bar.bar.symbol) == (NEW_YORK_CLOSE, "test", "AAPL")
     prices = [bar.bar.open, bar.bar.high, bar.bar.low, bar.bar.close, bar.bar.volume]
     assert [int(price) for price in prices] == [2, 4, 1, 3, 5]
 
@@ -86,7 +86,7 @@ def test_the_past_goes_on_behind_the_newest_bar_of_all_symbols(tmp_path: Path) -
     # B has no bar at two: it was not reached when the service died.
     feed = sources.replay("replay", options, {"A": 2 * HOUR, "B": HOUR}, tmp_path, CLOCK)
     feed.open()
-    assert [(bar.symbol, bar.close // HOUR) for bar in feed.receive(0)] == [("A", 2), ("B", 2), ("A", 3), ("B", 3)]
+    assert [(bar.symbol, bar.closed_at // HOUR) for bar in feed.receive(0)] == [("A", 2), ("B", 2), ("A", 3), ("B", 3)]
 
 
 def test_a_table_needs_its_password(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ INTERVALS = {"1m": 60_000, "1h": 3_600_000}
 
 def kline(bar: ClosedBar) -> list[Any]:
     """Return a row of /api/v3/klines."""
-    opened = (bar.close - bar.bar.interval) // 1000
+    opened = (bar.closed_at - bar.bar.interval) // 1000
     values = [f"{getattr(bar.bar, name):.8f}" for name in ("open", "high", "low", "close", "volume")]
-    return [opened, *values, bar.close // 1000 - 1, "0.0", 308, "0.0", "0.0", "0"]
+    return [opened, *values, bar.closed_at // 1000 - 1, "0.0", 308, "0.0", "0.0", "0"]
 
 
 class Market:
@@ -48,8 +48,17 @@ def update(bar: ClosedBar, closed: bool, sent: int | None = None) -> dict[str, A
     """Return a message of the kline stream, as the documentation's example."""
     opened, *values = kline(bar)[:6]
     pair = bar.symbol.replace("/", "")
-    state = {"t": opened, "T": bar.close // 1000 - 1, "s": pair, "i": "1m", "f": 100, "L": 200, "n": 100, "x": closed}
+    state = {
+        "t": opened,
+        "T": bar.closed_at // 1000 - 1,
+        "s": pair,
+        "i": "1m",
+        "f": 100,
+        "L": 200,
+        "n": 100,
+        "x": closed,
+    }
     prices = dict(zip("ohlcv", values, strict=True))
     more = {"q": "1.0000", "V": "500", "Q": "0.500", "B": "123456"}
-    event = (bar.close if sent is None else sent) // 1000
+    event = (bar.closed_at if sent is None else sent) // 1000
     return {"e": "kline", "E": event, "s": pair, "k": {**state, **prices, **more}}

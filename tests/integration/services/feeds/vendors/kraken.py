@@ -18,7 +18,7 @@ NAMES = {"XBTUSD": "BTC/USD", "ETHUSD": "ETH/USD"}
 def row(bar: ClosedBar) -> list[Any]:
     """Return a row of /0/public/OHLC: time, open, high, low, close, vwap, volume, count."""
     prices = [str(getattr(bar.bar, name)) for name in ("open", "high", "low", "close")]
-    return [(bar.close - bar.bar.interval) // SECOND, *prices, "85624.0", str(bar.bar.volume), 53]
+    return [(bar.closed_at - bar.bar.interval) // SECOND, *prices, "85624.0", str(bar.bar.volume), 53]
 
 
 class Market:
@@ -61,9 +61,9 @@ def candles(*bars: ClosedBar, kind: str = "update", sent: int | None = None) -> 
     data = []
     for bar in bars:
         prices = {name: float(getattr(bar.bar, name)) for name in ("open", "high", "low", "close", "volume")}
-        times = {"interval_begin": _iso(bar.close - bar.bar.interval), "timestamp": _iso(bar.close)}
+        times = {"interval_begin": _iso(bar.closed_at - bar.bar.interval), "timestamp": _iso(bar.closed_at)}
         data.append({"symbol": bar.symbol, **prices, "trades": 5, "vwap": 85754.7, "interval": 1, **times})
-    when = bars[-1].close if sent is None else sent
+    when = bars[-1].closed_at if sent is None else sent
     return {"channel": "ohlc", "type": kind, "timestamp": _iso(when), "data": data}
 
 

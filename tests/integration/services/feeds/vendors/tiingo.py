@@ -17,7 +17,7 @@ NEW_YORK = timedelta(hours=-5)  # winter
 
 def row(bar: ClosedBar) -> dict[str, Any]:
     """Return a row of history, stamped at its open."""
-    opened = datetime.fromtimestamp((bar.close - bar.bar.interval) / SECOND, UTC)
+    opened = datetime.fromtimestamp((bar.closed_at - bar.bar.interval) / SECOND, UTC)
     prices = {name: float(getattr(bar.bar, name)) for name in ("open", "high", "low", "close", "volume")}
     return {"date": opened.isoformat().replace("+00:00", ".000Z"), **prices}
 
