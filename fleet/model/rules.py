@@ -114,7 +114,12 @@ class Judged(Mapping[str, Any]):
             return _default(spec)
         if spec is None:
             return value
-        result = ArgumentSpecValidator({key: spec}).validate({key: plain(value)})
+        try:
+            result = ArgumentSpecValidator({key: spec}).validate({key: plain(value)})
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # Ansible's validator falls over what is no dictionary where the specification has one inside another.
+            self.doubtful.add(key)
+            return _default(spec)
         if result.error_messages or (value is None and spec.get("default") is not None):
             self.doubtful.add(key)
             return _default(spec)
