@@ -29,7 +29,7 @@ FILTER = re.compile(r"flow-type [a-z0-9]+( [a-z0-9-]+ [A-Za-z0-9.:/-]+)+")
 QUEUE = re.compile(r"\baction (\d+)\b")
 
 
-def nic_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def nic_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:

@@ -23,7 +23,7 @@ DISTRIBUTION = frozenset(
 TOO_OLD = {"debian-12": "has no libxdp and xdp-tools that this role can use"}
 
 
-def xdp_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:  # noqa: ARG001
+def xdp_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet: View) -> Iterator[Refusal]:
     """Yield what cannot work.
 
     Args:
