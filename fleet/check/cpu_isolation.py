@@ -18,8 +18,8 @@ from fleet.model.reading import place_of
 from fleet.model.settings import UnrenderableError
 
 WISH = "cpu_isolation"
-# Interrupts never belong on isolated CPUs, not even on those of a service.
-INTERRUPTS = "irq_"
+# Interrupts belong on no isolated CPU, not even on those of a service: the role's own rules refuse it.
+INTERRUPTS = "irq_cpus"
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:

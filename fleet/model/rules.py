@@ -101,6 +101,15 @@ class Judged(Mapping[str, Any]):
             self._known[key] = self._judged(key)
         return self._known[key]
 
+    def as_written(self, key: str) -> Any:
+        """Return a variable without the defaults that its specification adds inside it.
+
+        Raises:
+            KeyError: nothing sets it.
+            UnrenderableError: it cannot be known without facts.
+        """
+        return self._settings[key]
+
     def _judged(self, key: str) -> Any:
         spec = self._options.get(key)
         try:

@@ -23,7 +23,7 @@ def irq_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet
     Args:
         settings: the variables of the host.
         hardware: what the host is made of; CPUs and network ports count here.
-        fleet: asked for the host's wish of isolated CPUs.
+        fleet: not asked.
     """
     try:
         known = cores(hardware["cpu"])
@@ -33,7 +33,7 @@ def irq_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fleet
     if wrong:
         yield Refusal("irq_cpus", *wrong)
     else:
-        yield from _isolated(parse(settings["irq_cpus"]), cpu_sets(settings, hardware, fleet))
+        yield from _isolated(parse(settings["irq_cpus"]), cpu_sets(settings, hardware))
     seen: set[str] = set()
     for position, rule in enumerate(settings["irq_devices"]):
         key, device = f"irq_devices.{position}", str(rule["device"])

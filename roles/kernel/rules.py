@@ -30,7 +30,7 @@ def kernel_problems(settings: Mapping[str, Any], hardware: Mapping[str, Any], fl
         hardware: what the host is made of; CPUs, memory and GPUs count here.
         fleet: asked for the arguments that the host's roles declare.
     """
-    sets = cpu_sets(settings, hardware, fleet)
+    sets = cpu_sets(settings, hardware)
     for refusal in sets.refusals:
         key = f"cpu_isolation.{refusal.key}" if refusal.key else "cpu_isolation"
         yield Refusal(key, refusal.wrong, refusal.right)

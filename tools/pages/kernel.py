@@ -49,7 +49,7 @@ Arguments that guides recommend and that `make check-inventory` refuses, in `ker
 def page(fleet: Fleet) -> str:
     """Return the page for an inventory."""
     known = {host: Judged(fleet.settings(host), fleet.options(host)) for host in fleet.hosts}
-    sets = {host: cpu_sets(settings, settings.get("hardware") or {}, fleet) for host, settings in known.items()}
+    sets = {host: cpu_sets(settings, settings.get("hardware") or {}) for host, settings in known.items()}
     return "\n".join(
         [
             markdown.HEAD.format(source="inventory/production or roles/kernel/policy/line.py"),

@@ -70,10 +70,11 @@ def test_whatever_a_device_is_called_the_rules_answer(devices):
     assert all(refusal.variable == "irq_devices" for refusal in refusals("irq", "ms01", irq_devices=devices))
 
 
-def test_what_the_check_of_cpu_lists_says_too_is_said_once(monkeypatch):
+@pytest.mark.parametrize("text", ["0-1,99", "0-3"])
+def test_what_the_checks_of_cpus_say_too_is_said_once(monkeypatch, text):
     fleet = example()
     known = fleet.settings("ms01")
-    monkeypatch.setitem(known._raw, "irq_cpus", "0-1,99")
+    monkeypatch.setitem(known._raw, "irq_cpus", text)
     monkeypatch.setattr(known, "_rendered", {})
     said = [problem for problem in check.problems(fleet) if problem.key == "irq_cpus"]
     assert len(said) == 1
