@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wish for isolated CPUs can be had, no other list takes from them, and the kernel's command line follows suit."""
+"""The wish for isolated CPUs can be had, and no other list takes from them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from fleet.hardware.isolation import CpuSets, Machine, divide
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
-from roles.kernel.module_utils.kernel_line import GENERIC, POLICY, Options
-from roles.kernel.module_utils.kernel_refusals import refusals, variable_of
 
 WISH = "cpu_isolation"
-# Interrupts never belong on isolated CPUs, not even on those of a service.
-INTERRUPTS = "irq_"
+# Interrupts belong on no isolated CPU, not even on those of a service: the role's own rules refuse it.
+INTERRUPTS = "irq_cpus"
 
 
 def check(fleet: Fleet) -> Iterator[Problem]:
-    """Yield wishes that a host cannot fulfil, lists that overlap the isolated CPUs, and a contradictory boot line."""
+    """Yield wishes that a host cannot fulfil, and lists that overlap the isolated CPUs."""
     reader = Reader(fleet)
     for host in fleet.hosts:
         hardware = reader.value(host, "hardware", {})
@@ -37,7 +35,6 @@ def check(fleet: Fleet) -> Iterator[Problem]:
         sets = divide(cpu, wish)
         yield from _wish(fleet, host, wish, sets)
         yield from _overlaps(fleet, host, sets)
-        yield from _kernel(reader, host, sets, hardware)
 
 
 def _wish(fleet: Fleet, host: str, wish: Mapping[str, Any], sets: CpuSets) -> Iterator[Problem]:
@@ -65,16 +62,13 @@ def _overlaps(fleet: Fleet, host: str, sets: CpuSets) -> Iterator[Problem]:
     for role in fleet.roles(host):
         for key in fleet.project.role(role).options:
             chosen = _list(fleet, host, key) if key.endswith("_cpus") else frozenset()
-            if not chosen & isolated:
+            if not chosen & isolated or key == INTERRUPTS:
+                continue
+            if cpus.compose(chosen) in (sets.isolated, *services.values()):
                 continue
             wrong = f'"{cpus.compose(chosen)}" takes {cpus.compose(chosen & isolated)} of the isolated CPUs'
-            if key.startswith(INTERRUPTS):
-                right = f'interrupts belong on cpu_sets.irq "{sets.irq}"'
-            elif cpus.compose(chosen) in (sets.isolated, *services.values()):
-                continue
-            else:
-                right = f'take some of cpu_sets.housekeeping "{sets.housekeeping}"'
-                right += f", or one of {shares}" if shares else ", or a service of cpu_isolation"
+            right = f'take some of cpu_sets.housekeeping "{sets.housekeeping}"'
+            right += f", or one of {shares}" if shares else ", or a service of cpu_isolation"
             yield Problem(fleet.place(host, key), host, key, wrong, right)
 
 
@@ -83,30 +77,3 @@ def _list(fleet: Fleet, host: str, key: str) -> frozenset[int]:
         return cpus.parse(str(Reader(fleet).value(host, key) or ""))
     except CpuListError:
         return frozenset()  # the check of CPU lists reports it
-
-
-def kernel_options(reader: Reader, host: str) -> Options:
-    """Return what decides a host's command line beside profile and CPU sets, without what another check refuses."""
-    owners = {owner: reader.value(host, variable_of(owner)) for owner in (*reader.fleet.roles(host), POLICY)}
-    return Options(
-        hugepages=reader.value(host, "kernel_hugepages", []) or [],
-        transparent_hugepages=reader.value(host, "kernel_transparent_hugepages", "") or "",
-        arguments={owner: value for owner, value in owners.items() if isinstance(value, (list, tuple))},
-        flavour=reader.value(host, "kernel_flavour", GENERIC) or GENERIC,
-        version=reader.value(host, "kernel_version", "") or "",
-    )
-
-
-def _kernel(reader: Reader, host: str, sets: CpuSets, hardware: Mapping[str, Any]) -> Iterator[Problem]:
-    profile = reader.value(host, "kernel_profile")
-    if profile is None:
-        return
-    for refusal in refusals(str(profile), sets.as_dict(), kernel_options(reader, host), hardware):
-        if refusal.other and variable_of(refusal.other) != refusal.variable:
-            continue  # the check of owners reports it
-        place = _written(refusal.item) or reader.fleet.place(host, refusal.variable)
-        yield Problem(place, host, refusal.variable, refusal.wrong, refusal.right)
-
-
-def _written(item: Any) -> Place | None:
-    return place_of(next(iter(item), None)) if isinstance(item, Mapping) else place_of(item)

@@ -36,7 +36,7 @@ def _hardware(fleet: Fleet, host: str, cpu: Mapping[str, Any]) -> Iterator[Probl
         try:
             lists[key] = cpus.parse(str(cpu.get(key) or ""))
         except CpuListError as error:
-            yield problem(key, str(error), 'write a Linux CPU list such as "0-3,8"')
+            yield problem(key, str(error), cpus.FORM)
             return
     both = lists["performance_cpus"] & lists["efficiency_cpus"]
     if both:
@@ -75,32 +75,6 @@ def _variables(reader: Reader, host: str, cores: tuple[frozenset[int], ...]) -> 
         for key in fleet.project.role(role).options:
             if not key.endswith("_cpus"):
                 continue
-            try:
-                chosen = cpus.parse(str(reader.value(host, key) or ""))
-            except CpuListError as error:
-                right = 'write a Linux CPU list such as "0-3,8"'
-                yield Problem(fleet.place(host, key), host, key, str(error), right)
-                continue
-            misfit = _misfit(chosen, cores)
+            misfit = cpus.misfit(str(reader.value(host, key) or ""), cores)
             if misfit:
                 yield Problem(fleet.place(host, key), host, key, *misfit)
-
-
-def _misfit(chosen: frozenset[int], cores: tuple[frozenset[int], ...]) -> tuple[str, str] | None:
-    """Return what is wrong with the choice of CPUs and what would be right, or None."""
-    present: frozenset[int] = frozenset().union(*cores)
-    absent = chosen - present
-    if absent:
-        wrong = f'"{cpus.compose(chosen)}" names CPUs {cpus.compose(absent)}, which the host does not have'
-        if not present:
-            return wrong, "hardware.cpu lists no CPUs of this host"
-        return wrong, f"it has {cpus.compose(present)} (hardware.cpu)"
-    touched = [core for core in cores if core & chosen]
-    split = [core for core in touched if not core <= chosen]
-    if not split:
-        return None
-    names = ", ".join("/".join(map(str, sorted(core))) for core in split)
-    whole = cpus.compose(frozenset().union(*touched))
-    smaller = cpus.compose(frozenset().union(*(core for core in touched if core <= chosen)))
-    wrong = f'"{cpus.compose(chosen)}" splits the sibling threads {names} of a core'
-    return wrong, f'take whole cores: "{whole}"' + (f' or "{smaller}"' if smaller else "")

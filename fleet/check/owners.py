@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On each host a kernel argument and a TCP port belong to one role."""
+"""On each host a TCP port belongs to one role."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from typing import Any
 from fleet.check.roles import located
 from fleet.model.model import Fleet
 from fleet.model.problems import Place, Problem
-from fleet.model.reading import place_of
 from fleet.model.rules import Refusal
 from fleet.model.settings import UnrenderableError
-from roles.kernel.module_utils.kernel_line import POLICY as KERNEL_POLICY
-from roles.kernel.module_utils.kernel_line import name_of
 
 Claim = tuple[str, str, Place]  # thing claimed, variable that claims it, where
 
@@ -21,7 +18,6 @@ Claim = tuple[str, str, Place]  # thing claimed, variable that claims it, where
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield what two variables of one host claim."""
     for host in fleet.hosts:
-        yield from _twice(host, _kernel_arguments(fleet, host), "kernel argument", "keep it in one of them")
         yield from _twice(host, _ports(fleet, host), "TCP port", "give one of them another port, or 0 for none")
 
 
@@ -42,14 +38,6 @@ def _value(fleet: Fleet, host: str, key: str) -> Any:
         return fleet.settings(host).get(key)
     except UnrenderableError:
         return None  # the values check reports it
-
-
-def _kernel_arguments(fleet: Fleet, host: str) -> Iterator[Claim]:
-    values = {KERNEL_POLICY: _value(fleet, host, KERNEL_POLICY)}
-    values |= {f"{role}_kernel_arguments": value for role, value in _declared("kernel_arguments", fleet, host)}
-    for key, value in values.items():
-        for argument in value if isinstance(value, (list, tuple)) else ():
-            yield name_of(argument), key, place_of(argument) or fleet.place(host, key)
 
 
 def _ports(fleet: Fleet, host: str) -> Iterator[Claim]:

@@ -38,14 +38,21 @@ def located(fleet: Fleet, host: str, refusal: Refusal) -> Problem:
 
 
 def _inside(value: Any, steps: list[str]) -> Place | None:
-    """Return where the deepest step that is written out stands; a key may have dots of its own, as sysctl's have."""
-    if isinstance(value, Mapping):
-        for length in range(len(steps), 0, -1):
-            key = next((name for name in value if str(name) == ".".join(steps[:length])), None)
-            if key is not None:
-                return _inside(value[key], steps[length:]) or place_of(key)
-    elif isinstance(value, (list, tuple)) and steps and steps[0].isdigit() and int(steps[0]) < len(value):
-        entry = value[int(steps[0])]
-        own = place_of(next(iter(entry), None) if isinstance(entry, Mapping) else entry)
-        return _inside(entry, steps[1:]) or own
-    return None
+    """Return where the deepest step that is written out stands; a key with dots of its own takes several steps."""
+    found: Place | None = None
+    while steps:
+        taken = 1
+        if isinstance(value, Mapping):
+            names = {str(name): name for name in value}
+            taken = next((end for end in range(len(steps), 0, -1) if ".".join(steps[:end]) in names), 0)
+            if not taken:
+                break
+            key = names[".".join(steps[:taken])]
+            found, value = place_of(key) or found, value[key]
+        elif isinstance(value, (list, tuple)) and steps[0].isdigit() and int(steps[0]) < len(value):
+            value = value[int(steps[0])]
+            found = place_of(next(iter(value), None) if isinstance(value, Mapping) else value) or found
+        else:
+            break
+        steps = steps[taken:]
+    return found

@@ -1,49 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linux CPU lists such as "0-3,8", and the cores they touch on a machine that the inventory describes."""
+"""The CPUs of a machine that the inventory describes, by physical core; and what a choice of them splits."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-PART = re.compile(r"(\d+)(?:-(\d+))?")
-HIGHEST = 8191  # the kernel's largest NR_CPUS (arch/x86/Kconfig)
+from fleet.host.cpu_lists import CpuListError, compose, parse
 
+__all__ = ["CpuListError", "compose", "cores", "misfit", "parse"]
 
-class CpuListError(ValueError):
-    """A text that is no CPU list."""
-
-
-def parse(text: str) -> frozenset[int]:
-    """Return the CPUs of a list; the empty text is the empty list.
-
-    Raises:
-        CpuListError: the text is no CPU list.
-    """
-    cpus: set[int] = set()
-    for part in text.split(",") if text.strip() else ():
-        match = PART.fullmatch(part.strip())
-        if match is None:
-            raise CpuListError(f'"{text}" is no CPU list')
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last:
-            raise CpuListError(f'"{text}" counts down in {part.strip()}')
-        if last > HIGHEST:
-            raise CpuListError(f'"{text}" names CPU {last}, beyond any machine')
-        cpus.update(range(first, last + 1))
-    return frozenset(cpus)
-
-
-def compose(cpus: Iterable[int]) -> str:
-    """Return the shortest list of some CPUs, as the kernel prints it."""
-    runs: list[list[int]] = []
-    for cpu in sorted(set(cpus)):
-        if runs and cpu == runs[-1][1] + 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+FORM = 'write a Linux CPU list such as "0-3,8"'
 
 
 def cores(cpu: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
@@ -69,3 +36,31 @@ def cores(cpu: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
     else:
         found = [frozenset(threaded[index : index + threads]) for index in range(0, len(threaded), threads)]
     return (*found, *single)
+
+
+def misfit(text: str, cores: tuple[frozenset[int], ...]) -> tuple[str, str] | None:
+    """Return what is wrong with a choice of CPUs and what would be right, or None.
+
+    Args:
+        text: a CPU list.
+        cores: of the host.
+    """
+    try:
+        chosen = parse(text)
+    except CpuListError as error:
+        return str(error), FORM
+    known: frozenset[int] = frozenset().union(*cores)
+    absent = chosen - known
+    if absent:
+        wrong = f'"{compose(chosen)}" names CPUs {compose(absent)}, which the host does not have'
+        if not known:
+            return wrong, "hardware.cpu lists no CPUs of this host"
+        return wrong, f"it has {compose(known)} (hardware.cpu)"
+    split = [core for core in cores if core & chosen and not core <= chosen]
+    if not split:
+        return None
+    names = ", ".join("/".join(map(str, sorted(core))) for core in split)
+    whole = compose(frozenset().union(*(core for core in cores if core & chosen)))
+    smaller = compose(frozenset().union(*(core for core in cores if core <= chosen)))
+    wrong = f'"{compose(chosen)}" splits the sibling threads {names} of a core'
+    return wrong, f'take whole cores: "{whole}"' + (f' or "{smaller}"' if smaller else "")

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=60, help="for each test (default: 60)")
     parser.add_argument("--peer", default="", help="host of the inventory that answers ping-pongs over the network")
     parser.add_argument("--set-baseline", action="store_true", help="store the run as the host's baseline")
-    parser.add_argument("--force", action="store_true", help="also in market hours")
+    parser.add_argument("--force", action="store_true", help="also in trading hours")
     parser.add_argument("--verbose", action="store_true", help="Ansible's output live")
     options = parser.parse_args(arguments)
     if not SHORTEST <= options.seconds <= LONGEST:

@@ -102,6 +102,15 @@ class Judged(Mapping[str, Any]):
             self._known[key] = self._judged(key)
         return self._known[key]
 
+    def as_written(self, key: str) -> Any:
+        """Return a variable without the defaults that its specification adds inside it.
+
+        Raises:
+            KeyError: nothing sets it.
+            UnrenderableError: it cannot be known without facts.
+        """
+        return self._settings[key]
+
     def _judged(self, key: str) -> Any:
         spec = self._options.get(key)
         try:
@@ -115,8 +124,13 @@ class Judged(Mapping[str, Any]):
             return _default(spec)
         if spec is None:
             return value
-        result = ArgumentSpecValidator({key: spec}).validate({key: plain(value)})
         raw = self._settings.raw(key) if isinstance(self._settings, Settings) and key in self._settings else value
+        try:
+            result = ArgumentSpecValidator({key: spec}).validate({key: plain(value)})
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # Ansible's validator falls over what is no dictionary where the specification has one inside another.
+            self.doubtful.add(key)
+            return _default(spec)
         if result.error_messages or any(misfits(key, spec, value, raw)):
             self.doubtful.add(key)
             return _default(spec)

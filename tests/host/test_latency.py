@@ -7,13 +7,14 @@ from fleet.hardware.cpus import parse
 
 RUNNER = "/usr/local/libexec/fleet/latency-run"
 PLAN = "/usr/local/libexec/fleet/latency_plan.py"
+LISTS = "/usr/local/libexec/fleet/cpu_lists.py"
 LOOK = """
 import json, os, sys
 from importlib.machinery import SourceFileLoader
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(sys.argv[1]))
 runner = SourceFileLoader("latency_run", sys.argv[1]).load_module()
-found = runner.look(runner.parse_cpus(sys.argv[2]))
+found = runner.look(runner.cpus(sys.argv[2]))
 print(json.dumps([found.isolated, found.housekeeping, found.idle, found.sets()]))
 """
 
@@ -24,7 +25,7 @@ def test_every_package_is_installed(host, settings):
 
 
 def test_only_root_can_change_the_runner(host):
-    for name, mode in ((RUNNER, 0o755), (PLAN, 0o644)):
+    for name, mode in ((RUNNER, 0o755), (PLAN, 0o644), (LISTS, 0o644)):
         file = host.file(name)
         assert (file.user, file.group, file.mode) == ("root", "root", mode), name
 

@@ -17,7 +17,7 @@ PROGRAMS = ("/usr/local/libexec/fleet/", "/usr/local/libexec/station/", "/usr/lo
 EXECUTABLE = re.compile(r"^0?[0-7]*[1357][0-7]*$")
 DIRECTIVE = re.compile(r"^(\w+)=", re.MULTILINE)
 # A drop-in on top of a distribution's unit may set a few lines again.
-FEW = 6
+FEW = 7
 SYSTEMD_NO = re.compile(r"^[A-Z]\w+=(?:yes|no|on|off)$", re.MULTILINE)
 
 

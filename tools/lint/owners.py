@@ -5,7 +5,7 @@ What is read is the tasks as they are written. A name with Jinja counts when it 
 defaults and vars, the task's `vars` or the entries of a written-out `loop`; a list of files in an expression counts
 with the entries that are written out in the variables it names. Anything else is left out: paths that need facts or the
 inventory, groups of `base_groups`, what a script or a package makes, and what a template only mentions. Directories may
-be made by several roles, but only alike.
+be made by several roles, but only alike, and so may a file whose source is one file outside of the roles.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Claim:
         name: its name or path.
         role: the role.
         file: where the role says so, inside the project.
-        manner: owner, group and mode of a directory.
+        manner: owner, group and mode of a directory; of a file that several roles install, from where.
     """
 
     kind: str
@@ -63,9 +63,9 @@ def check(project: Path) -> Iterator[Finding]:
         if claim.kind == "purge":
             continue
         owner = first.setdefault((claim.kind, claim.name), claim)
-        if owner.role != claim.role and (claim.kind != "directory" or owner.manner != claim.manner):
+        if owner.role != claim.role and not (claim.manner and owner.manner == claim.manner):
             what = f"{claim.kind} {claim.name} is claimed by the role {owner.role} too ({owner.file})"
-            right = "make both alike" if claim.kind == "directory" else "leave it to one of them"
+            right = "make both alike" if claim.manner else "leave it to one of them"
             yield Finding(claim.file, f"{what}; {right}")
     yield from _drop_ins(everything, {name: owner for (kind, name), owner in first.items() if kind == "unit"})
     yield from _purges(everything)
@@ -155,12 +155,19 @@ def _set(arguments: Mapping[str, Any], values: Values, folder: Path) -> Iterator
             yield from [("directory", path, _manner(entry, values))] if path else ()
         else:
             text = entry.get("content") or f"template', '{entry.get('template')}'"
-            yield from _file(entry.get("path"), text, values, folder)
+            for kind, claimed, _ in _file(entry.get("path"), text, values, folder):
+                yield kind, claimed, _shared(entry, folder)
     patterns = arguments.get("purge")
     for pattern in patterns if isinstance(patterns, list) else ():
         name = plain(pattern, values)
         if name:
             yield "purge", name, ""
+
+
+def _shared(entry: Mapping[str, Any], folder: Path) -> str:
+    """Return where a file is from that no role has for itself: the roles' files are links to it."""
+    source = folder / "files" / str(entry.get("src"))
+    return f"{source.resolve()} {entry.get('mode')}" if source.is_symlink() else ""
 
 
 def _file(path: Any, content: Any, values: Values, folder: Path) -> Iterator[tuple[str, str, str]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.check.cpu_isolation import kernel_options
-from fleet.check.sound import Reader
-from fleet.hardware.isolation import CpuSets, divide
+from fleet.hardware.isolation import CpuSets
+from fleet.model.cpu_sets import cpu_sets
 from fleet.model.model import Fleet
-from roles.kernel.module_utils.kernel_line import PROFILES, Argument, line
-from roles.kernel.module_utils.kernel_refusals import HARMFUL, MEMORY_SHARE
+from fleet.model.rules import Judged
+from roles.kernel.policy.line import PROFILES, Argument, Options, line
+from roles.kernel.policy.refusals import HARMFUL, MEMORY_SHARE
 from tools.pages import markdown
 
 SET_TITLES = ("Host", "Profile", "Isolated", "Housekeeping", "Interrupts", "Idle threads", "Services")
@@ -48,15 +48,15 @@ Arguments that guides recommend and that `make check-inventory` refuses, in `ker
 
 def page(fleet: Fleet) -> str:
     """Return the page for an inventory."""
-    reader = Reader(fleet)
-    sets = {host: _divided(reader, host) for host in fleet.hosts}
+    known = {host: Judged(fleet.settings(host), fleet.options(host)) for host in fleet.hosts}
+    sets = {host: cpu_sets(settings, settings.get("hardware") or {}) for host, settings in known.items()}
     return "\n".join(
         [
-            markdown.HEAD.format(source="inventory/production or roles/kernel/module_utils/kernel_line.py"),
+            markdown.HEAD.format(source="inventory/production or roles/kernel/policy/line.py"),
             INTRODUCTION,
-            markdown.table(SET_TITLES, (_sets(reader, host, sets[host]) for host in fleet.hosts)),
+            markdown.table(SET_TITLES, (_sets(host, _profile(known[host]), sets[host]) for host in fleet.hosts)),
             LINES,
-            *_lines(reader, sets),
+            *_lines(fleet, known, sets),
             TABLE,
             markdown.table(("Argument", *PROFILES, "Source"), _profiles()),
             REFUSED,
@@ -65,24 +65,19 @@ def page(fleet: Fleet) -> str:
     )
 
 
-def _divided(reader: Reader, host: str) -> CpuSets:
-    hardware = reader.value(host, "hardware", {}) or {}
-    return divide(hardware.get("cpu", {}), reader.value(host, "cpu_isolation", {}) or {})
+def _profile(settings: Judged) -> str:
+    return str(settings.get("kernel_profile") or "none")
 
 
-def _profile(reader: Reader, host: str) -> str:
-    return str(reader.value(host, "kernel_profile", "none"))
-
-
-def _sets(reader: Reader, host: str, sets: CpuSets) -> tuple[str, ...]:
+def _sets(host: str, profile: str, sets: CpuSets) -> tuple[str, ...]:
     services = ", ".join(f"{name} {text}" for name, text in sets.services.items())
     lists = (sets.isolated, sets.housekeeping, sets.irq, sets.idle, services)
-    return (markdown.code(host), _profile(reader, host), *(text or "-" for text in lists))
+    return (markdown.code(host), profile, *(text or "-" for text in lists))
 
 
-def _lines(reader: Reader, sets: dict[str, CpuSets]) -> Iterator[str]:
+def _lines(fleet: Fleet, known: dict[str, Judged], sets: dict[str, CpuSets]) -> Iterator[str]:
     for host, divided in sets.items():
-        chosen = line(_profile(reader, host), divided.as_dict(), kernel_options(reader, host))
+        chosen = line(_profile(known[host]), divided.as_dict(), Options.of(known[host], fleet))
         if chosen:
             words = "\n".join(item.text for item in chosen)
             yield f"### {host}\n\n```\n{words}\n```\n"

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import irq_plan as ip
+from cpu_lists import compose, parse
 from irq_plan import Change, Config, Device, Host, Interrupt, Mask, Thread
 
 CONFIG = Path("/etc/fleet/irq.json")
@@ -52,7 +53,7 @@ class Machine:
         found = list(self._devices())
         by_number = {number: device for device, numbers in found for number in numbers}
         return Host(
-            online=ip.parse_list((self._sys / "devices/system/cpu/online").read_text()),
+            online=parse((self._sys / "devices/system/cpu/online").read_text()),
             devices=tuple(device for device, _ in found),
             interrupts=tuple(self._interrupts(by_number)),
             masks=tuple(self._masks()),
@@ -92,7 +93,7 @@ class Machine:
             number = int(folder.name)
             try:
                 actions = (self._sys / "kernel/irq" / folder.name / "actions").read_text().strip()
-                cpus = ip.parse_list((folder / "smp_affinity_list").read_text())
+                cpus = parse((folder / "smp_affinity_list").read_text())
             except OSError:
                 continue  # it went away while this looks
             # One that its driver has not asked for yet keeps what it is given now.
@@ -140,7 +141,7 @@ class Machine:
                 self._put(int(change.target), change.want)
             elif change.kind == "irq":
                 file = self._proc / "irq" / change.target / "smp_affinity_list"
-                file.write_text(ip.format_list(change.want) + "\n")
+                file.write_text(compose(change.want) + "\n")
             else:
                 Path(change.target).write_text(ip.format_mask(change.want) + "\n")
         except OSError as error:
@@ -183,11 +184,11 @@ def apply(config: Config, machine: Machine) -> Outcome:
         elif failure in NOT_OURS.get(change.kind, ()):
             fixed.append(change)
         else:
-            errors.append(f"{change.kind} {change.name} -> {ip.format_list(change.want)}: {os.strerror(failure)}")
+            errors.append(f"{change.kind} {change.name} -> {compose(change.want)}: {os.strerror(failure)}")
     machine.remember(change.key for change in fixed)
     tried = {change.key for change in moved}
     errors += [
-        f"{left.kind} {left.name} is on {ip.format_list(left.now)} again, wanted {ip.format_list(left.want)}"
+        f"{left.kind} {left.name} is on {compose(left.now)} again, wanted {compose(left.want)}"
         for left in (ip.plan(config, machine.look()) if tried else ())
         if left.key in tried
     ]

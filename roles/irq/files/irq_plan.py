@@ -8,27 +8,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cpu_lists import compose, parse
+
 Cpus = frozenset[int]
-
-
-def parse_list(text: str) -> Cpus:
-    """Return the CPUs of a list such as "0-3,8"."""
-    cpus: set[int] = set()
-    for part in text.strip().split(",") if text.strip() else ():
-        first, _, last = part.partition("-")
-        cpus.update(range(int(first), int(last or first) + 1))
-    return frozenset(cpus)
-
-
-def format_list(cpus: Iterable[int]) -> str:
-    """Return the shortest list of some CPUs, as the kernel prints it."""
-    runs: list[list[int]] = []
-    for cpu in sorted(set(cpus)):
-        if runs and cpu == runs[-1][1] + 1:
-            runs[-1][1] = cpu
-        else:
-            runs.append([cpu, cpu])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def parse_mask(text: str) -> Cpus:
@@ -137,8 +119,8 @@ class Config:
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Config:
         """Read the configuration file's content."""
-        rules = (Rule(tuple(item["match"]), parse_list(item["cpus"]), bool(item["spread"])) for item in data["rules"])
-        return cls(parse_list(data["isolated"]), parse_list(data["cpus"]), tuple(rules))
+        rules = (Rule(tuple(item["match"]), parse(item["cpus"]), bool(item["spread"])) for item in data["rules"])
+        return cls(parse(data["isolated"]), parse(data["cpus"]), tuple(rules))
 
     def rule_for(self, interrupt: Interrupt) -> Rule | None:
         """Return the rule that decides on an interrupt."""
@@ -174,7 +156,7 @@ class Change:
 
     def line(self, word: str) -> str:
         """Return the change for a person."""
-        now, want = format_list(self.now) or "none", format_list(self.want) or "none"
+        now, want = compose(self.now) or "none", compose(self.want) or "none"
         return f"{word:8} {self.kind:10} {self.name:36} {now:>12} -> {want}"
 
 

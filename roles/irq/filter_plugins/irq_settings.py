@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which CPUs serve interrupts on a host: refusals, and the configuration of the tool that applies it."""
+"""Which CPUs serve interrupts on a host: the configuration of the tool that applies it, and what the host lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fleet.hardware.cpus import CpuListError, compose, parse
+from fleet.hardware.cpus import compose, parse
 
 DOCUMENTATION = r"""
 name: irq_settings
 short_description: Turn the inventory's words about interrupts into the configuration of irq-affinity
 description:
-  - C(irq_problems) says what cannot work, by the inventory alone. C(irq_config) is the content of irq.json.
+  - C(irq_config) is the content of irq.json.
   - C(irq_banned) lists the CPUs that irqbalance leaves alone. C(irq_host_problems) compares with what a host has.
 options:
   _input:
@@ -24,7 +24,6 @@ options:
 """
 
 EXAMPLES = r"""
-problems: "{{ irq_devices | irq_problems(irq_cpus, cpu_sets, hardware) }}"
 content: "{{ irq_devices | irq_config(irq_cpus, cpu_sets, hardware) | to_nice_json }}"
 """
 
@@ -38,59 +37,9 @@ USE = "use:"
 Rules = Sequence[Mapping[str, Any]]
 
 
-def _cpus(text: object, where: str, problems: list[str]) -> frozenset[int]:
-    try:
-        return parse(str(text))
-    except CpuListError as error:
-        problems.append(f"{where}: {error}")
-        return frozenset()
-
-
 def _known(hardware: Mapping[str, Any]) -> frozenset[int]:
     cpu = hardware["cpu"]
     return parse(str(cpu.get("performance_cpus") or "")) | parse(str(cpu.get("efficiency_cpus") or ""))
-
-
-def irq_problems(rules: Rules, cpus: str, cpu_sets: Mapping[str, Any], hardware: Mapping[str, Any]) -> list[str]:
-    """Say what cannot work, one line each.
-
-    Args:
-        rules: `irq_devices`.
-        cpus: `irq_cpus`.
-        cpu_sets: the CPU sets of the host.
-        hardware: what the host is made of.
-    """
-    problems = [str(line) for line in cpu_sets.get("problems", ())]
-    known = _known(hardware)
-    wanted = _cpus(cpus, "irq_cpus", problems)
-    isolated = _cpus(cpu_sets.get("isolated", ""), "cpu_sets.isolated", problems)
-    if wanted & isolated:
-        problems.append(
-            f"irq_cpus: {compose(wanted & isolated)} of {cpus} are isolated: leave it at cpu_sets.irq, and give a"
-            " single device isolated CPUs by a rule in irq_devices"
-        )
-    if isolated and not wanted:
-        problems.append("irq_cpus: is empty, and cpu_isolation isolates CPUs: name the CPUs that serve interrupts")
-    problems += _beyond("irq_cpus", wanted, known)
-    uses = sorted({str(nic["use"]) for nic in hardware.get("nics", ())})
-    seen: set[str] = set()
-    for rule in rules:
-        device, where = str(rule["device"]), f"irq_devices: {rule['device']}"
-        own = _cpus(rule.get("cpus") or cpus, where, problems)
-        if device in seen:
-            problems.append(f"{where}: stands there twice, only the first would count")
-        seen.add(device)
-        if device.startswith(USE) and device.removeprefix(USE) not in uses:
-            problems.append(f"{where}: hardware.nics of this host has no such use, only {', '.join(uses) or 'nothing'}")
-        if not own:
-            problems.append(f"{where}: has no CPUs: give it cpus")
-        problems += _beyond(where, own, known)
-    return problems
-
-
-def _beyond(where: str, cpus: frozenset[int], known: frozenset[int]) -> list[str]:
-    beyond = cpus - known
-    return [f"{where}: CPU {compose(beyond)} is not in hardware.cpu ({compose(known)})"] if beyond else []
 
 
 def irq_config(rules: Rules, cpus: str, cpu_sets: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +107,6 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
-            "irq_problems": irq_problems,
             "irq_config": irq_config,
             "irq_banned": irq_banned,
             "irq_host_problems": irq_host_problems,

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Settings of the running kernel that no boot argument carries: `kernel-settings apply|check|restore|metrics`.
 
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cpu_lists import parse
 
 CONFIG = "/etc/fleet/kernel.json"
 BEFORE = "/run/fleet/kernel-before.json"
@@ -49,15 +51,6 @@ class Outcome:
     differs: bool = False
 
 
-def cpus(text: str) -> list[int]:
-    """Return the CPUs of a list such as 2-5,8."""
-    found: list[int] = []
-    for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
-
-
 def chosen(text: str) -> str:
     """Return the value that a file shows; of several on offer, the one in brackets."""
     marked = [word[1:-1] for word in text.split() if word.startswith("[") and word.endswith("]")]
@@ -77,10 +70,10 @@ def wanted(config: Mapping[str, Any], names: Callable[[str, str], list[str]]) ->
             yield Write(f"{CPU}/cpufreq/{policy}/{GOVERNOR}", config["governor"])
         if config["energy_preference"]:
             yield Write(f"{CPU}/cpufreq/{policy}/energy_performance_preference", config["energy_preference"])
-    offline = cpus(config["offline"])
+    offline = sorted(parse(config["offline"]))
     if config["idle_latency_us"]:
         # A CPU that is offline does not idle.
-        for number in sorted(set(cpus(config["isolated"])) - set(offline)):
+        for number in sorted(parse(config["isolated"]).difference(offline)):
             yield Write(f"{CPU}/cpu{number}/power/pm_qos_resume_latency_us", str(config["idle_latency_us"]))
     huge = config["transparent_hugepages"]
     # A realtime kernel has none, which is as good as never.

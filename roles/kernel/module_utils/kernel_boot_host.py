@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from roles.kernel.module_utils import kernel_boot_plan as plan
     from roles.kernel.module_utils import kernel_grub as grub
     from roles.kernel.module_utils import kernel_trial as trial
+    from roles.kernel.module_utils.kernel_words import PAGE_KIB
 else:
     from ansible.module_utils import atomic_file, host_command, machine_record
     from ansible.module_utils import kernel_boot_plan as plan
     from ansible.module_utils import kernel_grub as grub
     from ansible.module_utils import kernel_trial as trial
+    from ansible.module_utils.kernel_words import PAGE_KIB
 
 DROPIN = "/etc/default/grub.d/60-fleet.cfg"
 SCRIPT = "/etc/grub.d/42_fleet_trial"
@@ -143,7 +145,7 @@ class Host:
             self.run(["systemctl", "is-system-running", "--wait"], SETTLE_SECONDS)
         pages = {}
         for entry in hugepages:
-            size, node = trial.KIB[str(entry["size"])], entry.get("node")
+            size, node = PAGE_KIB[str(entry["size"])], entry.get("node")
             folder = "/sys/kernel/mm/hugepages" if node is None else f"/sys/devices/system/node/node{node}/hugepages"
             pages[size, node] = int(self.text(f"{folder}/hugepages-{size}kB/nr_hugepages") or 0)
         cpu = "/sys/devices/system/cpu"

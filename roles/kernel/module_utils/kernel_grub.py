@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roles.kernel.module_utils.kernel_boot_plan import Line
+    from roles.kernel.module_utils.kernel_words import REPEATABLE, flavour_of, name_of
 else:
     from ansible.module_utils.kernel_boot_plan import Line
+    from ansible.module_utils.kernel_words import REPEATABLE, flavour_of, name_of
 
 TRIAL_ID = "fleet-trial"
 KERNEL = re.compile(r"vmlinuz-(.+)$")
 HEAD = re.compile(r"(menuentry|submenu)\s")
-# Words of the distribution that a server does without, and such as may stand several times.
+# Words of the distribution that a server does without.
 DROPPED = frozenset({"splash"})
-REPEATED = frozenset({"console", "memmap", "video"})
 
 
 @dataclass(frozen=True)
@@ -151,21 +152,16 @@ class Settings:
         return cls(tuple(linux.split()), words, "${saved_entry}" if default == "saved" else default or "0")
 
 
-def name_of(word: str) -> str:
-    """Return an argument's parameter; the kernel takes - and _ in it for the same (kernel-parameters.txt)."""
-    return word.partition("=")[0].replace("-", "_")
-
-
 def compose(base: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the distribution's words and ours: no word twice, none of theirs that ours overrule."""
-    ours = {name_of(word) for word in arguments} - REPEATED
+    ours = {name_of(word) for word in arguments} - REPEATABLE
     kept = [word for word in dict.fromkeys(base) if word not in DROPPED and name_of(word) not in ours]
     return (*(word for word in kept if word not in arguments), *arguments)
 
 
 def claimed(linux: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """Return the words of GRUB_CMDLINE_LINUX that our arguments contradict or repeat."""
-    ours = {name_of(word) for word in arguments} - REPEATED
+    ours = {name_of(word) for word in arguments} - REPEATABLE
     return [word for word in linux if name_of(word) in ours]
 
 
@@ -196,11 +192,6 @@ def script(entry: Entry, line: Line) -> str:
         "#!/bin/sh\n# Managed by Ansible, role kernel: a kernel line on trial, for one boot.\ncat <<'ENTRY'\n"
         f"menuentry 'Trial of kernel {line.release}' --unrestricted --id {TRIAL_ID} {{\n{body}\n}}\nENTRY\n"
     )
-
-
-def flavour_of(release: str) -> str:
-    """Return the flavour of a kernel by its release: Debian's -rt-, Ubuntu's -realtime and -lowlatency."""
-    return "realtime" if re.search(r"-(rt|realtime|lowlatency)(-|$)", release) else "generic"
 
 
 def newest(releases: Iterable[str], flavour: str) -> str:

@@ -6,11 +6,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fleet.host.cpu_lists import of_kernel
+    from roles.kernel.module_utils.kernel_words import PAGE_KIB
+else:
+    from ansible.module_utils.cpu_lists import of_kernel
+    from ansible.module_utils.kernel_words import PAGE_KIB
 
 # "Unknown kernel command line parameters "splat foo=1", will be passed to user space." (init/main.c)
 UNKNOWN = re.compile(r'Unknown kernel command line parameters "([^"]*)"')
-KIB = {"2M": 2048, "1G": 1048576}
 
 
 @dataclass(frozen=True)
@@ -30,16 +36,6 @@ class Evidence:
     log: str = ""
     failed_units: tuple[str, ...] = ()
     pages: Mapping[tuple[int, int | None], int] = field(default_factory=dict)
-
-
-def cpus(text: str) -> frozenset[int]:
-    """Return the CPUs of a list as the kernel takes or prints it; flags and (null) are none."""
-    found: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.strip().partition("-")
-        if first.isdigit():
-            found.update(range(int(first), int(last or first) + 1))
-    return frozenset(found)
 
 
 def value_of(arguments: Sequence[str], name: str) -> str:
@@ -64,7 +60,7 @@ def problems(
         ("nohz_full", "nohz_full", seen.nohz_full),
     ):
         wanted = value_of(arguments, argument)
-        if cpus(wanted) != cpus(text):
+        if of_kernel(wanted) != of_kernel(text):
             is_now = text.strip() or "empty"
             found.append(f"/sys/devices/system/cpu/{name} is {is_now} with {argument}={wanted or '(not given)'}")
     unknown = {word for match in UNKNOWN.findall(seen.log) for word in match.split()}
@@ -73,7 +69,7 @@ def problems(
         found.append(f"the kernel does not know {' '.join(ours)}")
     for entry in hugepages:
         node = entry.get("node")
-        got = seen.pages.get((KIB[str(entry["size"])], node), 0)
+        got = seen.pages.get((PAGE_KIB[str(entry["size"])], node), 0)
         if got < int(entry["count"]):
             where = "" if node is None else f" on node {node}"
             found.append(f"{got} of {entry['count']} huge pages of {entry['size']}{where} are reserved")

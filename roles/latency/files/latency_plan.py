@@ -68,16 +68,6 @@ class Outcome:
     result: str = ""
 
 
-def parse_cpus(text: str) -> tuple[int, ...]:
-    """Return the CPUs of a kernel CPU list; "(null)" is how some kernels print an empty one."""
-    cpus: set[int] = set()
-    for part in text.strip().replace("(null)", "").split(","):
-        first, _, last = part.strip().partition("-")
-        if first:
-            cpus.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(cpus))
-
-
 def words(cpus: Iterable[int]) -> str:
     """Return CPUs as a list that every tool understands."""
     return ",".join(str(cpu) for cpu in cpus)

@@ -24,6 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from cpu_lists import of_kernel
 from latency_plan import (
     LOOPBACK,
     TRACEFS,
@@ -32,7 +33,6 @@ from latency_plan import (
     Step,
     load_command,
     pair,
-    parse_cpus,
     plan,
     reduce_log,
     why_not,
@@ -50,10 +50,15 @@ class BrokenOffError(Exception):
     """A tool that ended before its time, and how."""
 
 
+def cpus(text: str) -> tuple[int, ...]:
+    """Return the CPUs of a list in their order."""
+    return tuple(sorted(of_kernel(text)))
+
+
 def look(idle: Iterable[int]) -> Machine:
     """Return what this host has; the kernel cannot know which of its CPUs are to be left `idle`."""
-    isolated = set(parse_cpus(_text(SYSTEM / "isolated"))) or set(parse_cpus(_text(SYSTEM / "nohz_full")))
-    online = parse_cpus(_text(SYSTEM / "online"))
+    isolated = set(cpus(_text(SYSTEM / "isolated"))) or set(cpus(_text(SYSTEM / "nohz_full")))
+    online = cpus(_text(SYSTEM / "online"))
     programs = ("hwlatdetect", "oslat", "cyclictest", "rtla", "sockperf", "stress-ng", "taskset")
     return Machine(
         tuple(cpu for cpu in online if cpu in isolated),
@@ -82,7 +87,7 @@ def facts(name: str, machine: Machine) -> dict[str, object]:
         "isolated": words(machine.isolated),
         "left_empty": words(machine.idle),
         "housekeeping": words(machine.housekeeping),
-        "nohz_full": words(parse_cpus(_text(SYSTEM / "nohz_full"))),
+        "nohz_full": words(cpus(_text(SYSTEM / "nohz_full"))),
         "governor": ", ".join(sorted(governors)),
         "idle_driver": _text(SYSTEM / "cpuidle" / "current_driver").strip(),
         "tools": dict(version.split("=", 1) for version in versions if not version.endswith("=")),
@@ -104,7 +109,7 @@ def _words_of(*command: str) -> str:
 
 
 def _siblings(cpu: int) -> tuple[int, ...]:
-    return parse_cpus(_text(SYSTEM / f"cpu{cpu}" / "topology" / "thread_siblings_list"))
+    return cpus(_text(SYSTEM / f"cpu{cpu}" / "topology" / "thread_siblings_list"))
 
 
 @contextmanager
@@ -179,7 +184,7 @@ def _exchange(step: Step, folder: str, port: int, outputs: list[str]) -> dict[st
 
     A client whose server died waits in silence until its time is over, and ends with 0.
     """
-    client, server = pair(parse_cpus(step.cpu_list), _siblings)
+    client, server = pair(cpus(step.cpu_list), _siblings)
     command = f"taskset -c {client} sockperf ping-pong -i {step.target} -p {port} --mps {MESSAGES_PER_SECOND}"
     local = step.target == LOOPBACK
     with _running(server_command(server, LOOPBACK, port), folder) if local else nullcontext() as serving:
@@ -228,7 +233,7 @@ def measure(options: argparse.Namespace) -> int:
     """Carry out the whole plan with a line for each step; 0 if at least one measurement was made."""
     machine = look(options.idle)
     steps, began = plan(machine, options.seconds, options.repetitions, dict(options.peer)), time.time()
-    isolated, idle = (words(cpus) or "none" for cpus in (machine.isolated, machine.idle))
+    isolated, idle = (words(members) or "none" for members in (machine.isolated, machine.idle))
     print(f"CPUs: isolated {isolated} (left empty: {idle}), housekeeping {words(machine.housekeeping)}", flush=True)
     done: list[dict[str, object]] = []
     for number, step in enumerate(steps, start=1):
@@ -288,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serving.set_defaults(run=serve)
     for command in (measuring, serving):
         command.add_argument("--port", type=int, required=True)
-        command.add_argument("--idle", type=parse_cpus, default=(), help="CPUs that the inventory leaves empty")
+        command.add_argument("--idle", type=cpus, default=(), help="CPUs that the inventory leaves empty")
     options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         parser.error("root is needed for real-time priorities and tracers")

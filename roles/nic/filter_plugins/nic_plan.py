@@ -177,7 +177,7 @@ def _directive(key: str, value: int) -> str:
         return f"{DIRECTIVES[key]}={value}"
     if key in TIMES:
         return f"{DIRECTIVES[key]}={value}us"
-    return f"{DIRECTIVES[key]}={'yes' if value else 'no'}"
+    return f"{DIRECTIVES[key]}={str(bool(value)).lower()}"
 
 
 def _link(port: Nic, use: str, settings: Mapping[str, int]) -> dict[str, str]:

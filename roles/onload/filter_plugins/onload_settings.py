@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide for the role onload: which packages and hosts cannot work, and what a unit and a profile look like."""
+"""Decide for the role onload: which hosts cannot work, and what a unit and a profile look like."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENTATION = r"""
-name: onload_package_problems
-short_description: Name what is wrong with the pinned files on the control machine
+name: onload_host_problems
+short_description: Name what of the role onload cannot work on a host
 description:
-  - Reads the files of onload_packages on the control machine and compares their SHA-256; returns one line a problem.
+  - Takes what onload-probe.py found on a host; returns one line a problem.
 options:
   _input:
-    description: The list onload_packages.
-    type: list
-    elements: dict
+    description: What it printed, parsed.
+    type: dict
     required: true
+  distribution: {description: Debian or Ubuntu., type: str, required: true}
+  version: {description: Its version., type: str, required: true}
+  adapters: {description: The list onload_adapters., type: list, elements: str, required: true}
 """
 
 EXAMPLES = r"""
-problems: "{{ onload_packages | onload_package_problems }}"
+problems: "{{ found | onload_host_problems('Debian', '13', onload_adapters) }}"
 """
 
 RETURN = r"""
@@ -36,55 +38,7 @@ _value:
 # Release notes of Onload 9.2: what it supports, and that 9.2.0 removed Ubuntu 22.04.
 SYSTEMS = {"Ubuntu": ("24.04", "26.04"), "Debian": ("12", "13")}
 KERNELS = ((5, 11), (7, 0))
-PACKAGES = ("onload-user", "onload-dkms")
 PROFILES = "/usr/libexec/onload/profiles"
-SOURCE = (".tgz", ".tar.gz")
-# A profile is a piece of shell that the wrapper reads: only plain words get into it.
-PLAIN_WORD = re.compile(r"[A-Za-z0-9_.,:/+-]+")
-
-
-def _sha256(path: Path) -> str:
-    """Return a file's checksum."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _file_problem(number: int, entry: Mapping[str, str]) -> str | None:
-    """Say what is wrong with one pinned file."""
-    where, path, pinned = f"onload_packages[{number}]", Path(entry["file"]).expanduser(), entry["sha256"]
-    if not re.fullmatch(r"[0-9a-f]{64}", pinned):
-        return f"{where}.sha256 is '{pinned}': 64 lower-case hexadecimal digits, as sha256sum prints them"
-    if not path.is_file():
-        return f"{where}.file is {entry['file']}, which is no file on the control machine: fetch it from the vendor"
-    found = _sha256(path)
-    if found != pinned:
-        return (
-            f"{where}.file {entry['file']} has sha256 {found}, pinned is {pinned}: it is not the file that was approved"
-        )
-    return None
-
-
-def onload_package_problems(packages: Sequence[Mapping[str, str]]) -> list[str]:
-    """Name what is wrong with the pinned files.
-
-    Args:
-        packages: Entries with `file` and `sha256`.
-
-    Returns:
-        One line a problem.
-    """
-    names = [Path(entry["file"]).name for entry in packages]
-    is_source = len(names) == 1 and names[0].endswith(SOURCE)
-    is_pair = sorted(name.split("_")[0] for name in names) == sorted(PACKAGES) and all(
-        n.endswith(".deb") for n in names
-    )
-    if names and not (is_source or is_pair):
-        return [
-            f"onload_packages names {', '.join(names)}: it takes the two packages {' and '.join(PACKAGES)} (.deb), "
-            "or one source release (.tgz) from which the host builds them"
-        ]
-    problems = (_file_problem(number, entry) for number, entry in enumerate(packages))
-    return [problem for problem in problems if problem]
 
 
 def onload_release(packages: Sequence[Mapping[str, str]]) -> str:
@@ -119,12 +73,16 @@ def _kernel_problems(host: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def drives(adapters: Sequence[str], identities: Sequence[str]) -> bool:
+    """Tell whether one of some PCI ids (vendor:device) is a card of onload_adapters."""
+    patterns = [re.compile(pattern.replace("*", "[0-9a-f]{4}")) for pattern in adapters]
+    return any(pattern.fullmatch(identity) for pattern in patterns for identity in identities)
+
+
 def _adapter_problems(host: Mapping[str, Any], adapters: Sequence[str]) -> list[str]:
     """Name what is wrong with card and firmware."""
     problems = []
-    if not any(
-        re.fullmatch(pattern.replace("*", "[0-9a-f]{4}"), found) for pattern in adapters for found in host["pci"]
-    ):
+    if not drives(adapters, host["pci"]):
         problems.append(
             f"the host has no card for Onload (PCI id {', '.join(adapters)}): see lspci -nn; or empty onload_packages"
         )
@@ -136,53 +94,41 @@ def _adapter_problems(host: Mapping[str, Any], adapters: Sequence[str]) -> list[
     return problems
 
 
-def onload_profile_problems(settings: Mapping[str, Any], shipped: Sequence[str]) -> list[str]:
-    """Name what is wrong with profiles and the services that use them.
+def onload_unknown_profiles(shipped: Sequence[str], services: Mapping[str, str], own: Mapping[str, Any]) -> list[str]:
+    """Name the profiles in use that neither the release ships nor the inventory describes.
 
     Args:
-        settings: The variables onload_services and onload_profiles.
         shipped: Profiles of the installed release; none before the first installation, and then names are not checked.
+        services: The variable onload_services, unit -> profile.
+        own: The variable onload_profiles.
 
     Returns:
         One line a problem.
     """
-    own, problems = settings["onload_profiles"], []
-    for name, profile in own.items():
-        if not re.fullmatch(r"fleet-[a-z0-9-]+", name):
-            problems.append(
-                f"onload_profiles.{name}: an own profile is named fleet-..., so that it hides none of the vendor's"
-            )
-        problems += [
-            f"onload_profiles.{name}: {key}={value} is not a setting of Onload (EF_...) with a plain value"
-            for key, value in profile.get("settings", {}).items()
-            if not re.fullmatch(r"EF_[A-Z0-9_]+", key) or not PLAIN_WORD.fullmatch(str(value))
-        ]
-    wanted = {f"onload_services.{unit}": name for unit, name in settings["onload_services"].items()}
+    wanted = {f"onload_services.{unit}": name for unit, name in services.items()}
     wanted |= {f"onload_profiles.{name}.based_on": base for name in own if (base := own[name].get("based_on"))}
-    problems += [
-        f"{where} is '{name}': {PROFILES} has {', '.join(sorted({*shipped, *own}))}"
+    known = {*shipped, *own}
+    return [
+        f"{where} is '{name}': {PROFILES} has {', '.join(sorted(known))}"
         for where, name in wanted.items()
-        if shipped and name not in {*shipped, *own}
+        if shipped and name not in known
     ]
-    problems += [
-        f"onload_services names '{unit}': the full name of a service, as station@execution.service"
-        for unit in settings["onload_services"]
-        if not re.fullmatch(r"[A-Za-z0-9:_.@-]+\.service", unit)
-    ]
-    return problems
 
 
-def onload_problems(settings: Mapping[str, Any], host: Mapping[str, Any]) -> list[str]:
+def onload_host_problems(
+    host: Mapping[str, Any], distribution: str, version: str, adapters: Sequence[str]
+) -> list[str]:
     """Name what cannot work on a host.
 
     Args:
-        settings: The role's variables, distribution and version.
         host: What onload-probe found there.
+        distribution: Debian or Ubuntu.
+        version: Its version.
+        adapters: The variable onload_adapters.
 
     Returns:
         One line a problem.
     """
-    distribution, version = settings["distribution"], settings["version"]
     problems = []
     if not any(version == known or version.startswith(f"{known}.") for known in SYSTEMS.get(distribution, ())):
         systems = "; ".join(f"{name} {' and '.join(versions)}" for name, versions in SYSTEMS.items())
@@ -197,8 +143,7 @@ def onload_problems(settings: Mapping[str, Any], host: Mapping[str, Any]) -> lis
         f"{path} is left of an installation by onload_install, which hides the packages: run onload_uninstall first"
         for path in host["leftovers"]
     ]
-    problems += _kernel_problems(host) + _adapter_problems(host, settings["onload_adapters"])
-    return problems + onload_profile_problems(settings, host["profiles"])
+    return problems + _kernel_problems(host) + _adapter_problems(host, adapters)
 
 
 def onload_exec(services: Mapping[str, str], unit: str) -> str:
@@ -224,11 +169,12 @@ def onload_profile(profile: Mapping[str, Any]) -> str:
     return "# Managed by Ansible (role onload).\n" + "".join(f"{line}\n" for line in lines)
 
 
-def onload_files(services: Mapping[str, str], profiles: Mapping[str, Any], drop_in: str) -> list[dict[str, str]]:
-    """Return the units' drop-ins and the own profiles, as the module file_set takes them."""
+def onload_files(services: Mapping[str, str], profiles: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the units' drop-ins and the own profiles, as file_set takes them."""
     own = [{"path": f"{PROFILES}/{name}.opf", "content": onload_profile(profiles[name])} for name in sorted(profiles)]
     return own + [
-        {"path": f"/etc/systemd/system/{unit}.d/10-onload.conf", "content": drop_in} for unit in sorted(services)
+        {"path": f"/etc/systemd/system/{unit}.d/10-onload.conf", "template": "10-onload.conf.j2"}
+        for unit in sorted(services)
     ]
 
 
@@ -240,9 +186,8 @@ class FilterModule:
         return {
             "onload_exec": onload_exec,
             "onload_files": onload_files,
+            "onload_host_problems": onload_host_problems,
             "onload_on_host": onload_on_host,
-            "onload_package_problems": onload_package_problems,
-            "onload_problems": onload_problems,
-            "onload_profile_problems": onload_profile_problems,
             "onload_release": onload_release,
+            "onload_unknown_profiles": onload_unknown_profiles,
         }

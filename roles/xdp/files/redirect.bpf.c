@@ -10,7 +10,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define PROBE_PORT 9000
+#define PROBE_PORT 9
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);

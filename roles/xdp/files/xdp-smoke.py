@@ -35,7 +35,7 @@ DROP_IN = Path("/etc/systemd/system/xdp-smoke.service.d/10-xdp.conf")
 
 RECEIVING, SENDING = "xdp-smoke-rx", "xdp-smoke-tx"
 RECEIVING_MAC, SENDING_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-PORT = 9000
+PORT = 9  # discard (RFC 863): nobody listens there
 # A window is a quarter of the receiver's rings, and the next one waits until it was taken: whatever is lost is a fault.
 WINDOW = 1024
 WINDOWS = 12

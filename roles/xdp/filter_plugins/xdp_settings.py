@@ -4,28 +4,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 DOCUMENTATION = r"""
-name: xdp_problems
+name: xdp_host_problems
 short_description: Name what of the role xdp cannot work on a host
 description:
-  - Takes the settings and what the host said of its accounts and packages; returns one line a problem.
+  - Takes what the host said of its accounts and packages; returns one line a problem.
 options:
   _input:
-    description: Distribution, version and the variables xdp_*.
-    type: dict
-    required: true
-  host:
     description: Lines of the host - entries of passwd and group, and names of packages.
     type: list
     elements: str
     required: true
+  distribution: {description: Debian or Ubuntu., type: str, required: true}
+  version: {description: Its version., type: str, required: true}
+  group: {description: The group that may use io_uring., type: str, required: true}
+  gid: {description: Its number., type: int, required: true}
 """
 
 EXAMPLES = r"""
-problems: "{{ settings | xdp_problems(__xdp_host_result.stdout_lines) }}"
+problems: "{{ __xdp_host_result.stdout_lines | xdp_host_problems('Debian', '13', 'io-uring', 815) }}"
 """
 
 RETURN = r"""
@@ -53,12 +53,24 @@ def _entries(host: Sequence[str], fields: int) -> list[list[str]]:
     return [entry for line in host if len(entry := line.split(":")) == fields]
 
 
-def _account_problems(settings: Mapping[str, Any], host: Sequence[str]) -> list[str]:
-    """Name what is wrong with user and group."""
-    user, group, gid = settings["xdp_user"], settings["xdp_io_uring_group"], settings["xdp_io_uring_gid"]
+def xdp_host_problems(host: Sequence[str], distribution: str, version: str, group: str, gid: int) -> list[str]:
+    """Name what a host cannot have.
+
+    Args:
+        host: Lines of the host: entries of passwd and group, names of packages.
+        distribution: Debian or Ubuntu.
+        version: Its version.
+        group: The group that may use io_uring.
+        gid: Its number.
+
+    Returns:
+        One line a problem.
+    """
     problems = []
-    if gid not in SYSTEM_IDS:
-        problems.append(f"xdp_io_uring_gid is {gid}: a system group has a number from 100 to 999")
+    if distribution not in OLDEST or _version(version) < OLDEST[distribution]:
+        problems.append(
+            f"{distribution} {version} has no libxdp and xdp-tools that this role can use: Debian 13 or Ubuntu 24.04"
+        )
     for name, _, number, *_ in _entries(host, 4):
         if name == group and int(number) != gid:
             problems.append(
@@ -71,40 +83,14 @@ def _account_problems(settings: Mapping[str, Any], host: Sequence[str]) -> list[
             problems.append(
                 f"xdp_user is {name}, an account with number {number}: the engine needs a system user of its own"
             )
-    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user):
-        problems.append(f"xdp_user is '{user}': not a user name")
     return problems
-
-
-def xdp_problems(settings: Mapping[str, Any], host: Sequence[str]) -> list[str]:
-    """Name what cannot work.
-
-    Args:
-        settings: Distribution, version and the role's variables.
-        host: Lines of the host: entries of passwd and group, names of packages.
-
-    Returns:
-        One line a problem.
-    """
-    distribution, version = settings["distribution"], settings["version"]
-    problems = []
-    if distribution not in OLDEST or _version(version) < OLDEST[distribution]:
-        problems.append(
-            f"{distribution} {version} has no libxdp and xdp-tools that this role can use: Debian 13 or Ubuntu 24.04"
-        )
-    problems += [
-        f"xdp_services names '{unit}': the full name of a service, as station@execution.service"
-        for unit in settings["xdp_services"]
-        if not re.fullmatch(r"[A-Za-z0-9:_.@-]+\.service", unit)
-    ]
-    return problems + _account_problems(settings, host)
 
 
 def xdp_packages(host: Sequence[str], distribution: str, version: str, kernel: str) -> list[str]:
     """Return the packages of a host; those for the running kernel only where its archive has them.
 
     Args:
-        host: Lines of the host, as for `xdp_problems`.
+        host: Lines of the host, as for `xdp_host_problems`.
         distribution: Debian or Ubuntu.
         version: Its version.
         kernel: Release of the running kernel.
@@ -122,9 +108,9 @@ def xdp_packages(host: Sequence[str], distribution: str, version: str, kernel: s
     return sorted(names | of_the_kernel & {entry[0] for entry in _entries(host, 1)})
 
 
-def xdp_drop_in(unit: str, content: str) -> dict[str, str]:
-    """Return a unit's drop-in as the module file_set takes it."""
-    return {"path": f"/etc/systemd/system/{unit}.d/10-xdp.conf", "content": content}
+def xdp_drop_in(unit: str) -> dict[str, str]:
+    """Return a unit's drop-in as file_set takes it."""
+    return {"path": f"/etc/systemd/system/{unit}.d/10-xdp.conf", "template": "10-xdp.conf.j2"}
 
 
 class FilterModule:
@@ -132,4 +118,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"xdp_problems": xdp_problems, "xdp_packages": xdp_packages, "xdp_drop_in": xdp_drop_in}
+        return {"xdp_host_problems": xdp_host_problems, "xdp_packages": xdp_packages, "xdp_drop_in": xdp_drop_in}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from fleet.model import settings
 from fleet.model.model import Fleet
 from fleet.model.rules import Refusal, asked, rule_of
 from fleet.paths import INVENTORIES, PROJECT
@@ -34,6 +35,25 @@ class Changed(Mapping[str, Any]):
         return len({*self._known, *self._changes})
 
 
+class Told:
+    """The example as rules see it, with some variables of one host changed."""
+
+    def __init__(self, host: str, changes: Mapping[str, Any]) -> None:
+        self._fleet, self._host, self._changes = example(), host, changes
+        self.members = self._fleet.members
+
+    def roles(self, host: str) -> tuple[str, ...]:
+        return self._fleet.roles(host)
+
+    def settings(self, host: str) -> Mapping[str, Any]:
+        known = self._fleet.settings(host)
+        return Changed(known, self._changes) if host == self._host else known
+
+    def declared(self, noun: str, host: str) -> dict[str, Any]:
+        options = {role: self._fleet.project.role(role).options for role in self.roles(host)}
+        return settings.declared(noun, options, self.settings(host))
+
+
 def refusals(role: str, host: str = "station", **changes: Any) -> list[Refusal]:
     """Return what a role refuses on a host of the example whose variables are changed.
 
@@ -46,7 +66,8 @@ def refusals(role: str, host: str = "station", **changes: Any) -> list[Refusal]:
     assert rule is not None, f"roles/{role} has no rules.py"
     fleet = example()
     assert role in fleet.roles(host)
-    return list(asked(rule, Changed(fleet.settings(host), changes), fleet.options(host), fleet))
+    told = Told(host, changes)
+    return list(asked(rule, told.settings(host), fleet.options(host), told))
 
 
 def lines(role: str, host: str = "station", **changes: Any) -> list[str]:

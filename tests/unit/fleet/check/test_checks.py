@@ -142,13 +142,6 @@ def test_hardware_that_contradicts_itself_is_refused(sandbox, refused, change, k
     refused("host_vars/alpha.yml:", f" alpha: hardware.cpu.{key}: ", wrong)
 
 
-def test_two_owners_of_one_kernel_argument_are_refused(sandbox, refused):
-    sandbox.add(DATABASE, "store_kernel_arguments:\n  - quiet\n  - isolcpus=4-5\n")
-    line = refused("", "alpha: ", "kernel argument isolcpus is claimed by")
-    assert "store_kernel_arguments" in line
-    assert "boot_kernel_arguments" in line
-
-
 def test_two_owners_of_one_port_are_refused(sandbox, refused):
     sandbox.add(DATABASE, "store_admin_port: 5432\n")
     refused("group_vars/database.yml:2: alpha: store_admin_port: TCP port 5432", "store_port", "0 for none")

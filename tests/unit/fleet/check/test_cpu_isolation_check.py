@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Isolated CPUs and the boot line: each wrong wish is refused with file and line before a host is touched."""
+"""Isolated CPUs: each wrong wish is refused with file and line before a host is touched."""
 
 from __future__ import annotations
 
@@ -9,39 +9,13 @@ from fleet.model.model import Fleet
 from fleet.paths import PROJECT
 
 ALL = "inventory/main/group_vars/all.yml"
-DATABASE = "inventory/main/group_vars/database.yml"
 ALPHA = "inventory/main/host_vars/alpha.yml"
 BETA = "inventory/main/host_vars/beta.yml"
-KERNEL = """
-argument_specs:
-  main:
-    options:
-      kernel_profile: {type: str, choices: [none, cloud, inference, trading, hft], default: none, description: Profile.}
-      kernel_arguments: {type: list, elements: str, default: [], description: Arguments.}
-      kernel_flavour: {type: str, choices: [generic, realtime], default: generic, description: Flavour.}
-      kernel_version: {type: str, default: "", description: Version.}
-      kernel_transparent_hugepages: {type: str, default: "", description: Transparent huge pages.}
-      kernel_hugepages:
-        type: list
-        elements: dict
-        default: []
-        description: Pages.
-        options:
-          size: {type: str, choices: [2M, 1G], description: Size.}
-          count: {type: int, description: Count.}
-          node: {type: int, description: Node.}
-      irq_cpus: {type: str, default: "", description: CPUs for interrupts.}
-"""
 
 
 @pytest.fixture
 def tuned(sandbox):
-    """Return the sandbox with a kernel role on alpha, where cores 3 and 4 of four (CPUs 4-7) are isolated."""
-    sandbox.write("roles/kernel/meta/argument_specs.yml", KERNEL.lstrip())
-    sandbox.write("roles/kernel/defaults/main.yml", 'kernel_profile: none\nkernel_arguments: []\nirq_cpus: ""\n')
-    sandbox.add("playbooks/data.yml", '- name: "Kernel: tune"\n  hosts: database\n  roles: [kernel]\n')
-    sandbox.add(ALL, "boot_kernel_arguments: []\n")
-    sandbox.add(DATABASE, "kernel_profile: hft\n")
+    """Return the sandbox with cores 3 and 4 of alpha's four (CPUs 4-7) isolated."""
     sandbox.replace(ALPHA, 'store_cpus: "2-5"', 'store_cpus: "2-3"')
     sandbox.add(ALPHA, "cpu_isolation:\n  housekeeping_cores: 2\n  services: {store: 1, feed: 1}\n")
     return sandbox
@@ -122,68 +96,6 @@ def test_a_list_may_be_a_service_all_isolated_or_housekeeping_cpus(tuned, text):
     assert tuned.lines() == []
 
 
-def test_interrupts_may_not_be_on_isolated_cpus_even_if_a_service_has_them(tuned, refused):
-    tuned.add(DATABASE, 'irq_cpus: "4-5"\n')
-    refused(
-        'group_vars/database.yml:3: alpha: irq_cpus: "4-5" takes 4-5 of the isolated CPUs; ',
-        'cpu_sets.irq "0-3"',
-    )
-
-
-def test_isolation_without_a_profile_that_isolates_is_refused(tuned, refused):
-    tuned.replace(DATABASE, "hft", "cloud")
-    refused("group_vars/database.yml:2: alpha: kernel_profile: cloud isolates no CPUs, and cpu_isolation wants 4-7")
-
-
-def test_a_harmful_argument_is_refused_at_its_line(tuned, refused):
-    tuned.add(DATABASE, "kernel_arguments:\n  - quiet\n  - idle=poll\n")
-    refused("group_vars/database.yml:5: alpha: kernel_arguments: idle=poll switches Turbo off")
-
-
-def test_an_argument_of_a_role_that_the_profile_decides_is_refused(tuned, refused):
-    tuned.add(DATABASE, "store_kernel_arguments:\n  - skew-tick=0\n")
-    refused("group_vars/database.yml:4: alpha: store_kernel_arguments: skew-tick=0 repeats what kernel_profile hft")
-
-
-def test_an_argument_of_policy_and_role_is_refused_once(tuned, refused):
-    tuned.add(DATABASE, "store_kernel_arguments: [pci=noaer]\nkernel_arguments: [pci=nomsi]\n")
-    refused("group_vars/database.yml:", "kernel argument pci is claimed by", "keep it in one of them")
-
-
-def test_an_argument_given_twice_in_one_list_is_refused(tuned, refused):
-    tuned.add(DATABASE, "kernel_arguments:\n  - quiet\n  - quiet\n")
-    refused("group_vars/database.yml:5: alpha: kernel_arguments: quiet is the second quiet")
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ("{size: 1G, count: 13}", "takes 13312 MiB, more than 80 % of the host"),
-        ("{size: 2M, count: 1, node: 1}", "node 1 does not exist"),
-    ],
-)
-def test_huge_pages_that_the_host_does_not_have_are_refused(tuned, refused, entry, words):
-    tuned.add(DATABASE, f"kernel_hugepages:\n  - {entry}\n")
-    refused("group_vars/database.yml:", " alpha: kernel_hugepages: ", words)
-
-
-def test_huge_pages_of_a_wrong_size_are_refused_once(tuned, refused):
-    tuned.add(DATABASE, "kernel_hugepages:\n  - {size: 4M, count: 1}\n")
-    refused("group_vars/database.yml:4: alpha: kernel_hugepages[0].size: ", "4M")
-
-
-def test_a_realtime_kernel_takes_no_preempt(tuned, refused):
-    tuned.replace(DATABASE, "hft", "none")
-    tuned.replace(ALPHA, "cpu_isolation:\n  housekeeping_cores: 2\n  services: {store: 1, feed: 1}\n", "")
-    tuned.add(DATABASE, "kernel_flavour: realtime\nkernel_arguments: [preempt=full]\n")
-    refused("group_vars/database.yml:4: alpha: kernel_arguments: preempt=full is unknown to a realtime kernel")
-
-
-def test_a_pinned_kernel_of_the_other_flavour_is_refused(tuned, refused):
-    tuned.add(DATABASE, "kernel_version: 6.12.1-rt-amd64\n")
-    refused("group_vars/database.yml:3: alpha: kernel_version: ")
-
-
 def test_a_host_without_the_wish_is_left_alone(tuned):
     tuned.add(BETA, "cpu_isolation: {}\n")
     assert tuned.lines() == []
@@ -215,7 +127,7 @@ def test_the_services_of_the_station_share_its_isolated_cpus(production):
     assert production.settings("station")["cpu_sets"]["services"] == {"feed": "2-3", "execution": "4", "risk": "5"}
 
 
-def test_only_the_test_bench_may_be_rebooted_by_a_run_and_the_station_knows_its_market_hours(production):
+def test_only_the_test_bench_may_be_rebooted_by_a_run_and_the_station_names_its_market(production):
     allowed = {host for host in production.hosts if production.settings(host).get("kernel_reboot_allowed")}
     assert allowed == {"ms01"}
-    assert production.settings("station")["kernel_trading_windows"][0]["from"] == "09:30"
+    assert production.settings("station")["trading_markets"] == ["XNYS"]

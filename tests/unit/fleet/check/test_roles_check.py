@@ -50,6 +50,11 @@ def test_a_refusal_inside_a_variable_has_the_line_inside(sandbox, refused) -> No
     refused("group_vars/database.yml:4: alpha: store_users.two: is bad")
 
 
+def test_a_refusal_at_a_key_that_has_dots_of_its_own_has_its_line(sandbox, refused) -> None:
+    sandbox.add("inventory/main/group_vars/database.yml", "store_users:\n  one: good\n  two.service: bad\n")
+    refused("group_vars/database.yml:4: alpha: store_users.two.service: is bad")
+
+
 def test_a_refusal_inside_a_list_has_the_line_of_its_key(sandbox, refused) -> None:
     sandbox.add("inventory/main/group_vars/database.yml", "store_list:\n  - size: 1\n  - name: x\n    size: 0\n")
     refused("group_vars/database.yml:5: alpha: store_list.1.size: is nothing")

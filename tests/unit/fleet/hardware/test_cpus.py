@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.hardware.cpus import CpuListError, compose, cores, parse
+from fleet.hardware.cpus import cores
+from fleet.host.cpu_lists import CpuListError, compose, of_kernel, parse
 
 CPUS = st.frozensets(st.integers(0, 200))
 
@@ -40,10 +41,18 @@ def test_any_text_is_either_a_list_or_refused(text):
     assert parse(compose(cpus)) == cpus
 
 
-@pytest.mark.parametrize("text", ["3-2", "a", "1-", "-1", "1,,2", "0-9:2", "all", "8192"])
+@pytest.mark.parametrize("text", ["3-2", "a", "1-", "-1", "1,,2", "0-9:2", "all", "8192", "9" * 5000, "\u0661"])
 def test_a_text_that_is_no_list_is_refused(text):
     with pytest.raises(CpuListError):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [("managed_irq,domain,2-3,6", {2, 3, 6}), ("(null)\n", set()), ("\n", set()), ("0", {0}), ("2-5\n", {2, 3, 4, 5})],
+)
+def test_cpu_lists_as_the_kernel_takes_and_prints_them(text, cpus):
+    assert of_kernel(text) == cpus
 
 
 @given(st.integers(1, 64), st.integers(0, 32), st.sampled_from([1, 2]), st.sampled_from(["adjacent", "apart"]))

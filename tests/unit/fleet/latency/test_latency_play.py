@@ -44,21 +44,21 @@ def said(task: dict[str, Any]) -> dict[str, Any]:
     return {"name": task["name"], "ansible.builtin.debug": {"msg": task["ansible.builtin.command"]["argv"]}}
 
 
-def test_each_host_is_asked_for_its_market_hours_right_before_its_own_measurement(tmp_path):
+def test_each_host_is_asked_for_its_trading_hours_right_before_its_own_measurement(tmp_path):
     assert MEASURE["serial"] == 1
-    words = carried_out(tmp_path, {"free": {}, "busy": {"kernel_trading_windows": ALWAYS}}, MEASURE["pre_tasks"])
+    words = carried_out(tmp_path, {"free": {}, "busy": {"trading_windows": ALWAYS}}, MEASURE["pre_tasks"])
     assert "ok: [free]" in words
-    assert "busy is in, or would reach, its market hours" in words
+    assert "busy trades, or would before this ends" in words
 
 
-def test_a_host_is_not_measured_in_the_market_hours_of_its_peer(tmp_path):
-    hosts = {"free": {}, "busy": {"kernel_trading_windows": ALWAYS}}
+def test_a_host_is_not_measured_in_the_trading_hours_of_its_peer(tmp_path):
+    hosts = {"free": {}, "busy": {"trading_windows": ALWAYS}}
     words = carried_out(tmp_path, hosts, MEASURE["pre_tasks"], latency_run_peer="busy")
-    assert "ok: [free]" not in words
-    assert "its market hours or those of its peer" in words
+    assert "failed=1" in words
+    assert "busy trades, or would before this ends" in words
 
 
-def test_the_market_hours_of_all_are_asked_before_anything_changes():
+def test_the_trading_hours_of_all_are_asked_before_anything_changes():
     assert TOOLS["pre_tasks"] == MEASURE["pre_tasks"]
 
 
@@ -73,8 +73,11 @@ def test_the_runner_is_told_which_cpus_each_side_leaves_empty(tmp_path):
     assert words.count("- --idle=7\n") == 2  # the peer of both
 
 
-def test_every_file_of_the_runner_is_installed_where_it_finds_the_other():
+def test_every_file_of_the_runner_is_installed_where_it_finds_the_others():
     files = yaml.safe_load((PROJECT / "roles/latency/tasks/install.yml").read_text())[-1]["file_set"]["files"]
-    paths = [file["path"].removeprefix("/usr/local/libexec/fleet/") for file in files]
-    assert paths == ["latency_plan.py", "latency-run"]
-    assert ["'latency_plan.py'" in file["content"] for file in files] == [True, False]
+    installed = {file["src"]: file["path"].removeprefix("/usr/local/libexec/fleet/") for file in files}
+    assert installed == {
+        "cpu_lists.py": "cpu_lists.py",
+        "latency_plan.py": "latency_plan.py",
+        "latency_run.py": "latency-run",
+    }

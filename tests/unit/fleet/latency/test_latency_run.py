@@ -33,11 +33,11 @@ def machine(isolated=(2, 3), housekeeping=(0, 1), tracers=TRACERS, tools=ALL_TOO
 
 @given(st.sets(st.integers(0, 500)))
 def test_cpu_lists_are_read_as_the_kernel_writes_them(numbers):
-    assert planned.parse_cpus(cpus.compose(numbers) + "\n") == tuple(sorted(numbers))
+    assert runner.cpus(cpus.compose(numbers) + "\n") == tuple(sorted(numbers))
 
 
 def test_some_kernels_print_an_empty_list_as_null():
-    assert planned.parse_cpus(" (null)\n") == ()
+    assert runner.cpus(" (null)\n") == ()
 
 
 def test_the_order_is_firmware_busy_loop_timers_network():
@@ -86,7 +86,7 @@ def test_of_the_cpus_to_leave_empty_those_count_that_the_kernel_isolates_and_has
     monkeypatch.setattr(runner, "SYSTEM", tmp_path)
     (tmp_path / "isolated").write_text("2-7\n")
     (tmp_path / "online").write_text("0-6\n")
-    found = runner.look(planned.parse_cpus("1,3,5,7"))
+    found = runner.look(runner.cpus("1,3,5,7"))
     assert (found.isolated, found.idle, found.housekeeping) == ((2, 3, 4, 5, 6), (3, 5), (0, 1))
     told = runner.facts("ms01", found)
     assert (told["isolated"], told["left_empty"]) == ("2,3,4,5,6", "3,5")

@@ -7,44 +7,41 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.hardware import cpus as fleet_cpus
+from fleet.host.cpu_lists import compose, parse
 from fleet.paths import PROJECT
+from tests.unit.roles.render_kit import directives, rendered
+from tests.unit.roles.rules_kit import example
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(PROJECT / "roles/irq/files"))
     ip = importlib.import_module("irq_plan")
     ia = importlib.import_module("irq_affinity")
 
-ROLE = PROJECT / "roles/irq"
 CPUS = st.frozensets(st.integers(0, 200))
 ONLINE = frozenset(range(4))
 NIC = ip.Device("0000:02:00.0", "8086:1572", frozenset({"i40e"}), frozenset({"enp2s0"}))
 
 
 def interrupt(number: int, *actions: str, device: Any = None, on: str = "0-3") -> Any:
-    return ip.Interrupt(number, actions, device, ip.parse_list(on))
+    return ip.Interrupt(number, actions, device, parse(on))
 
 
 def config(isolated: str = "2-3", on: str = "0-1", *rules: Any) -> Any:
-    return ip.Config(ip.parse_list(isolated), ip.parse_list(on), rules)
+    return ip.Config(parse(isolated), parse(on), rules)
 
 
 def moves(config: Any, **host: Any) -> dict[str, str]:
     found = ip.plan(config, ip.Host(online=ONLINE, **host))
-    return {change.name: ip.format_list(change.want) for change in found}
+    return {change.name: compose(change.want) for change in found}
 
 
 @given(CPUS)
-def test_a_mask_and_a_list_of_the_same_cpus_say_the_same(cpus):
+def test_a_mask_says_the_cpus_that_it_was_made_of(cpus):
     assert ip.parse_mask(ip.format_mask(cpus)) == cpus
-    assert ip.parse_list(ip.format_list(cpus)) == cpus
-    assert ip.format_list(cpus) == fleet_cpus.compose(cpus)
 
 
 @given(CPUS)
@@ -58,7 +55,7 @@ def test_a_mask_is_written_in_whole_groups_of_32_bits(cpus):
     ("text", "cpus"), [("f", "0-3"), ("1,00000000", "32"), ("00000000,00000005", "0,2"), ("0", "")]
 )
 def test_masks_of_the_kernel_are_read(text, cpus):
-    assert ip.format_list(ip.parse_mask(text)) == cpus
+    assert compose(ip.parse_mask(text)) == cpus
 
 
 def test_what_no_rule_places_goes_to_the_cpus_for_interrupts_and_a_part_of_them_will_do():
@@ -248,17 +245,17 @@ def test_without_a_place_for_them_no_metrics_are_left(root, machine):
 
 
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize("folder", ["/srv/metrics", "/var/lib/prometheus/node-exporter"])
-def test_the_unit_leaves_its_metrics_in_the_folder_of_the_exporter_and_may_write_there(again, folder):
-    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)  # noqa: S701 - a unit is no page
-    known = {"node_exporter_textfile_directory": folder} if folder == "/srv/metrics" else {}
-    known |= {"__irq_again": again}
-    private = yaml.safe_load((ROLE / "vars/main.yml").read_text())
-    for name in ("__irq_textfile_directory", "__irq_metrics"):
-        known[name] = jinja.from_string(private[name]).render(known)
-    text = jinja.from_string((ROLE / "templates/fleet-irq.service.j2").read_text()).render(known, ansible_managed="")
-    assert f"ExecStart=/usr/local/libexec/fleet/irq-affinity --metrics {folder}/fleet_irq.prom apply\n" in text
-    assert f"ReadWritePaths=-{folder}\n" in text
+def test_the_unit_leaves_its_metrics_in_the_folder_of_the_exporter_and_may_write_there(again):
+    folder = example().settings("station")["node_exporter_textfile"]
+    unit = directives(rendered("irq", "fleet-irq.service.j2", __irq_again=again))
+    assert unit["ExecStart"] == [f"/usr/local/libexec/fleet/irq-affinity --metrics {folder}/fleet_irq.prom apply"]
+    assert unit["ReadWritePaths"] == [f"-{folder}"]
+
+
+def test_interrupts_are_placed_after_ports_and_kernel_are_set():
+    after = directives(rendered("irq", "fleet-irq.service.j2", __irq_again=False))["After"]
+    assert after == ["network.target fleet-nic.service fleet-kernel.service"]
+    assert directives(rendered("irq", "fleet-irq.service.j2", __irq_again=True))["After"] == ["fleet-kernel.service"]
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EPERM, errno.EACCES])

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the irq role refuses before a host is touched, and the configuration that it writes."""
+"""The configuration that the role irq writes, and what of it a machine does not have."""
 
 from typing import Any
 
 import pytest
 
-from roles.irq.filter_plugins.irq_settings import irq_banned, irq_config, irq_host_problems, irq_problems
+from roles.irq.filter_plugins.irq_settings import irq_banned, irq_config, irq_host_problems
 
 HARDWARE = {
     "cpu": {"performance_cpus": "0-3", "efficiency_cpus": "4-7"},
@@ -24,31 +24,6 @@ PCI_ID=10EC:8168
 PCI_SLOT_NAME=0000:05:00.0
 DRIVER=virtio_net
 """
-
-
-def test_a_host_without_rules_and_one_with_sensible_ones_are_accepted():
-    assert irq_problems([], "0-1", SETS, HARDWARE) == []
-    rules: list[dict[str, Any]] = [{"device": "use:market", "cpus": "2", "spread": True}, {"device": "nvme*"}]
-    assert irq_problems(rules, "0-1", SETS, HARDWARE) == []
-
-
-@pytest.mark.parametrize(
-    ("rules", "cpus", "sets", "words"),
-    [
-        ([], "0-2", SETS, "irq_cpus: 2 of 0-2 are isolated"),
-        ([], "", SETS, "irq_cpus: is empty"),
-        ([], "0,9", SETS, "irq_cpus: CPU 9 is not in hardware.cpu (0-7)"),
-        ([], "a", SETS | {"isolated": ""}, 'irq_cpus: "a" is no CPU list'),
-        ([], "0-1", SETS | {"problems": ["nothing left"]}, "nothing left"),
-        ([{"device": "use:lab"}], "0-1", SETS, "use:lab: hardware.nics of this host has no such use, only lan, market"),
-        ([{"device": "x", "cpus": "8"}], "0-1", SETS, "irq_devices: x: CPU 8 is not in hardware.cpu"),
-        ([{"device": "x"}, {"device": "x"}], "0-1", SETS, "x: stands there twice"),
-        ([{"device": "x"}], "", SETS | {"isolated": ""}, "x: has no CPUs"),
-    ],
-)
-def test_what_cannot_work_is_one_line_that_names_it(rules, cpus, sets, words):
-    (line,) = irq_problems(rules, cpus, sets, HARDWARE)
-    assert words in line
 
 
 def test_a_use_becomes_the_slots_of_its_ports_else_their_ids():

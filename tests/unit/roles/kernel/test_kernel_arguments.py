@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roles.kernel.filter_plugins.kernel_arguments import kernel_arguments, kernel_arguments_problems
-from roles.kernel.module_utils import kernel_grub
-from roles.kernel.module_utils.kernel_line import PROFILES, flavour_of, name_of
-from roles.kernel.module_utils.kernel_refusals import HARMFUL, OWNED, SAFE
+from roles.kernel.filter_plugins.kernel_arguments import kernel_arguments
+from roles.kernel.module_utils.kernel_words import name_of
+from roles.kernel.policy.line import PROFILES, Options
+from roles.kernel.policy.refusals import HARMFUL, OWNED, SAFE, refusals
 
 SETS = {"isolated": "2-5", "housekeeping": "0-1,6-23"}
 NOTHING = {"isolated": "", "housekeeping": "0-7"}
@@ -29,7 +29,7 @@ def line(profile: str, sets: dict[str, str], **options: Any) -> str:
 def problems(*arguments: Any, profile: str = "none", sets: dict[str, str] = NOTHING, **options: Any) -> list[str]:
     hardware = options.pop("hardware", HARDWARE)
     options = {"arguments": {"kernel_arguments": list(arguments)}, **options}
-    return kernel_arguments_problems(profile, sets, options, hardware)
+    return [str(refusal) for refusal in refusals(profile, sets, Options.read(options), hardware)]
 
 
 @pytest.mark.parametrize("profile", ["trading", "hft"])
@@ -77,11 +77,6 @@ def test_a_pinned_release_is_of_the_wanted_flavour(version, flavour, wrong):
     assert problems(version=version, flavour=flavour) == expected
 
 
-@given(st.from_regex(r"6\.[0-9]{1,2}(-[0-9]+)?(-(rt|realtime|lowlatency|generic|amd64|rtx))*", fullmatch=True))
-def test_control_machine_and_host_tell_flavours_alike(release):
-    assert flavour_of(release) == kernel_grub.flavour_of(release)
-
-
 def test_every_argument_of_every_profile_has_a_source():
     for profile, wanted in PROFILES.items():
         assert len({name_of(argument.name) for argument in wanted}) == len(wanted), profile
@@ -96,9 +91,6 @@ def test_the_table_of_profiles_cannot_be_changed():
 def test_a_profile_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match='"fast" does not exist; write one of none, cloud'):
         kernel_arguments("fast", NOTHING, {})
-    assert problems(profile="fast") == [
-        'kernel_profile: "fast" does not exist; write one of none, cloud, inference, trading, hft'
-    ]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +144,12 @@ def test_arguments_of_roles_and_policy_come_last_in_their_order():
         ("nosmt", "cpu_isolation.siblings: offline"),
         ("transparent_hugepage=never", "belongs to kernel_transparent_hugepages"),
         ("hugepages=4", "belongs to kernel_hugepages"),
+        ("fleet.trial=1", "marks a trial boot"),
     ],
 )
 def test_what_guides_recommend_and_this_fleet_does_not_get_is_refused_with_the_reason(argument, words):
     (found,) = problems(argument)
-    assert found.startswith(f"kernel_arguments: {argument} ")
+    assert found.startswith(f"kernel_arguments.0: {argument} ")
     assert words in found
 
 
@@ -170,7 +163,7 @@ def test_other_values_of_the_same_parameters_are_allowed(argument):
 def test_nosmt_is_judged_by_the_hardware():
     one, unseen = ({"memory_gib": 1, "cpu": cpu} for cpu in ({"threads_per_core": 1}, {}))
     assert problems("nosmt=force", hardware=one) == [
-        "kernel_arguments: nosmt=force does nothing: hardware.cpu has one thread a core; remove it"
+        "kernel_arguments.0: nosmt=force does nothing: hardware.cpu has one thread a core; remove it"
     ]
     assert problems("nosmt", hardware=unseen) == []
 
@@ -187,14 +180,14 @@ def test_nosmt_is_judged_by_the_hardware():
 )
 def test_what_the_profile_decides_is_not_repeated_however_it_is_spelt(argument, right):
     assert problems(argument, profile="hft") == [
-        f"kernel_arguments: {argument} repeats what kernel_profile hft decides; {right}"
+        f"kernel_arguments.0: {argument} repeats what kernel_profile hft decides; {right}"
     ]
 
 
 def test_preempt_is_unknown_to_a_realtime_kernel():
     assert problems("preempt=full") == []
     assert problems("preempt=full", flavour="realtime") == [
-        "kernel_arguments: preempt=full is unknown to a realtime kernel; remove it"
+        "kernel_arguments.0: preempt=full is unknown to a realtime kernel; remove it"
     ]
 
 
@@ -212,21 +205,23 @@ def test_isolated_cpus_need_a_profile_that_isolates():
         (["isolcpus=domain,managed_irq,2-3", "nohz_full=2-3", "rcu_nocbs=2"], ["rcu_nocbs=2 differs"]),
         (["isolcpus=2-3", "nohz_full=3", "rcu_nocbs=2,3"], ["nohz_full=3 differs"]),
         (["isolcpus=domain,2-3", "nohz-full=2,3", "rcu_nocbs=3,2"], []),
+        (["isolcpus=2-N", "nohz_full=2-N", "rcu_nocbs=2-N"], ["names its CPUs in a way that nobody can check"]),
     ],
 )
 def test_isolcpus_by_hand_needs_the_same_list_twice_more(arguments, words):
     found = problems(*arguments)
     assert len(found) == len(words)
     for text, word in zip(found, words, strict=True):
-        assert f"{arguments[0]} isolates by half, {word}" in text
+        assert f"{arguments[0]} " in text
+        assert word in text
 
 
 def test_an_argument_given_twice_is_refused_and_consoles_are_not():
     assert problems("quiet", "console=tty0", "console=ttyS0", "quiet") == [
-        "kernel_arguments: quiet is the second quiet; keep one of them"
+        "kernel_arguments.3: quiet is the second quiet; keep one of them"
     ]
     found = problems(arguments={"nic": ["pci=noaer"], "kernel_arguments": ["pci=nomsi"]})
-    assert found == ["kernel_arguments: pci=nomsi is the second pci, nic_kernel_arguments has one; keep one of them"]
+    assert found == ["kernel_arguments.0: pci=nomsi is the second pci, nic_kernel_arguments has one; keep one of them"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +230,7 @@ def test_an_argument_given_twice_is_refused_and_consoles_are_not():
 )
 def test_what_the_shell_or_grub_would_read_otherwise_is_refused(argument):
     (found,) = problems(argument)
-    assert found.startswith(f"kernel_arguments: {argument!r} is no argument that passes the shell and GRUB unchanged")
+    assert found.startswith(f"kernel_arguments.0: {argument!r} is no argument that passes the shell and GRUB unchanged")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +261,7 @@ def test_what_the_shell_or_grub_would_read_otherwise_is_refused(argument):
 )
 def test_huge_pages_that_the_host_does_not_have_are_refused(pages, hardware, words):
     (found,) = problems(hugepages=pages, hardware=hardware)
-    assert found.startswith("kernel_hugepages: ")
+    assert found.startswith("kernel_hugepages")
     assert words in found
 
 
@@ -283,7 +278,7 @@ def test_a_line_without_problems_names_no_parameter_twice_and_needs_no_quotes(pr
     extra = [f"{name}={value}" for name, value in extras if name_of(name) not in SETTLED]
     sets = SETS if isolates and profile in {"trading", "hft"} else NOTHING
     options = {"flavour": flavour, "arguments": {"kernel_arguments": extra}}
-    assert kernel_arguments_problems(profile, sets, options, HARDWARE) == []
+    assert list(refusals(profile, sets, Options.read(options), HARDWARE)) == []
     words = kernel_arguments(profile, sets, options)
     assert len({name_of(word) for word in words}) == len(words)
     assert all(SAFE.fullmatch(word) for word in words)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from roles.kernel.module_utils import kernel_grub as grub
 from roles.kernel.module_utils import kernel_trial as trial
 from roles.kernel.module_utils.kernel_boot_plan import Line
+from roles.kernel.module_utils.kernel_words import REPEATABLE, flavour_of, name_of
 
 CONFIG = """
 set default="${next_entry}"
@@ -90,9 +91,9 @@ def test_ours_stand_last_and_whole_and_no_word_of_theirs_contradicts_them(base, 
     theirs = words[: len(words) - len(ours)]
     assert set(theirs) <= set(base) - {"splash"}
     assert len(set(theirs)) == len(theirs)
-    names = {grub.name_of(word) for word in ours} - grub.REPEATED
-    assert not names & {grub.name_of(word) for word in theirs}
-    kept = [word for word in base if word != "splash" and grub.name_of(word) not in names and word not in ours]
+    names = {name_of(word) for word in ours} - REPEATABLE
+    assert not names & {name_of(word) for word in theirs}
+    kept = [word for word in base if word != "splash" and name_of(word) not in names and word not in ours]
     assert set(kept) == set(theirs)
     assert grub.compose(theirs, ours) == words
 
@@ -113,16 +114,8 @@ def test_the_newest_kernel_of_a_flavour_by_number(flavour, release):
 
 def test_the_flavours_of_both_distributions():
     realtime = ["6.12.57+deb13-rt-amd64", "6.8.1-1012-realtime", "6.8.0-60-lowlatency"]
-    assert {grub.flavour_of(release) for release in realtime} == {"realtime"}
-    assert grub.flavour_of("6.8.0-60-generic") == "generic"
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("managed_irq,domain,2-3,6", {2, 3, 6}), ("(null)\n", set()), ("\n", set()), ("0", {0}), ("2-5\n", {2, 3, 4, 5})],
-)
-def test_cpu_lists_as_the_kernel_takes_and_prints_them(text, cpus):
-    assert trial.cpus(text) == cpus
+    assert {flavour_of(release) for release in realtime} == {"realtime"}
+    assert flavour_of("6.8.0-60-generic") == "generic"
 
 
 def test_huge_pages_are_counted_by_size_and_node():

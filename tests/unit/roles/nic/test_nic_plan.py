@@ -81,10 +81,10 @@ def test_a_port_gets_the_settings_of_its_use_and_a_link_file_that_keeps_its_name
         "MACAddressPolicy=persistent",
         "MTUBytes=1500",
         "CombinedChannels=4",
-        "UseAdaptiveRxCoalesce=no",
+        "UseAdaptiveRxCoalesce=false",
         "RxCoalesceSec=0us",
-        "NTupleFilter=yes",
-        "GenericReceiveOffload=no",
+        "NTupleFilter=true",
+        "GenericReceiveOffload=false",
     ]
 
 

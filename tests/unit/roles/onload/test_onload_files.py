@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fleet.paths import PROJECT
-from roles.onload.filter_plugins.onload_settings import onload_package_problems
+from roles.onload.rules import package_refusals
 
 SPEC = importlib.util.spec_from_file_location("onload_probe", PROJECT / "roles/onload/files/onload-probe.py")
 assert SPEC
@@ -129,5 +129,5 @@ def test_the_stand_in_has_a_lasting_checksum_and_the_form_that_the_role_takes(tm
             [str(BUILD), str(tmp_path / name), "9.2.1.0", kind], capture_output=True, text=True, check=True
         )
         built.append(json.loads(said.stdout))
-    assert onload_package_problems(built[0]) == []
+    assert list(package_refusals(built[0])) == []
     assert [entry["sha256"] for entry in built[0]] == [entry["sha256"] for entry in built[1]]

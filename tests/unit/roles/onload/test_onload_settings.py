@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the role onload refuses, each in one line, and what it writes for units and profiles."""
+"""On which hosts the role onload refuses to work, and what it writes for units and profiles."""
 
 import hashlib
 
@@ -8,24 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roles.onload.filter_plugins.onload_settings import (
-    PLAIN_WORD,
     onload_exec,
     onload_files,
+    onload_host_problems,
     onload_on_host,
-    onload_package_problems,
-    onload_problems,
     onload_profile,
-    onload_profile_problems,
     onload_release,
+    onload_unknown_profiles,
 )
+from roles.onload.rules import PLAIN_WORD
 
-SETTINGS = {
-    "distribution": "Ubuntu",
-    "version": "24.04",
-    "onload_adapters": ["1924:*"],
-    "onload_services": {"station@execution.service": "latency"},
-    "onload_profiles": {},
-}
 HOST = {
     "kernel": "6.8.0-60-generic",
     "realtime": False,
@@ -40,18 +32,8 @@ HOST = {
 SHIPPED = ["latency", "latency-best", "safe"]
 
 
-def problems(settings=None, **host) -> list[str]:
-    return onload_problems(SETTINGS | (settings or {}), HOST | host)
-
-
-@pytest.fixture
-def pinned(tmp_path):
-    """Return the pair of packages as onload_packages names them."""
-    entries = []
-    for name in ("onload-user_9.2.1_amd64.deb", "onload-dkms_9.2.1_all.deb"):
-        (tmp_path / name).write_bytes(name.encode())
-        entries.append({"file": str(tmp_path / name), "sha256": hashlib.sha256(name.encode()).hexdigest()})
-    return entries
+def problems(distribution: str = "Ubuntu", version: str = "24.04", **host) -> list[str]:
+    return onload_host_problems(HOST | host, distribution, version, ["1924:*"])
 
 
 def test_the_station_is_accepted_before_and_after_the_installation():
@@ -97,7 +79,7 @@ def test_the_ends_of_the_range_of_kernels_belong_to_it(kernel):
     ],
 )
 def test_only_systems_of_the_release_notes_are_accepted(distribution, version, supported):
-    found = problems({"distribution": distribution, "version": version})
+    found = problems(distribution, version)
     assert found == [] if supported else "is not supported by Onload 9.2" in found[0]
 
 
@@ -110,51 +92,21 @@ def test_several_problems_are_all_named():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("services", "own", "message"),
     [
-        ({"onload_services": {"x.service": "fast"}}, "onload_services.x.service is 'fast'"),
-        ({"onload_services": {"execution": "latency"}}, "onload_services names 'execution': the full name"),
-        ({"onload_profiles": {"latency": {}}}, "onload_profiles.latency: an own profile is named fleet-"),
-        ({"onload_profiles": {"fleet-x": {"based_on": "fast"}}}, "onload_profiles.fleet-x.based_on is 'fast'"),
-        (
-            {"onload_profiles": {"fleet-x": {"settings": {"LD_PRELOAD": "x"}}}},
-            "LD_PRELOAD=x is not a setting of Onload",
-        ),
-        ({"onload_profiles": {"fleet-x": {"settings": {"EF_NAME": "a; reboot"}}}}, "EF_NAME=a; reboot is not"),
+        ({"x.service": "fast"}, {}, "onload_services.x.service is 'fast': /usr/libexec/onload/profiles has latency, "),
+        ({}, {"fleet-x": {"based_on": "fast"}}, "onload_profiles.fleet-x.based_on is 'fast'"),
     ],
 )
-def test_a_profile_or_unit_that_cannot_work_is_refused_in_one_line(settings, message):
-    found = onload_profile_problems(SETTINGS | settings, SHIPPED)
-    assert len(found) == 1
-    assert message in found[0]
+def test_a_profile_that_the_release_does_not_ship_is_named_once_there_is_one(services, own, message):
+    (line,) = onload_unknown_profiles(SHIPPED, services, own)
+    assert message in line
+    assert onload_unknown_profiles([], services, own) == []
 
 
-def test_names_of_profiles_are_not_checked_before_anything_ships_them():
-    assert onload_profile_problems(SETTINGS | {"onload_services": {"x.service": "fast"}}, []) == []
-
-
-def test_no_files_are_no_problem_and_the_pinned_pair_is_accepted(pinned):
-    assert onload_package_problems([]) == []
-    assert onload_package_problems(pinned) == []
-
-
-def test_a_file_that_is_missing_altered_or_badly_pinned_is_refused(pinned, tmp_path):
-    user, dkms = pinned
-    (tmp_path / "onload-dkms_9.2.1_all.deb").write_bytes(b"altered")
-    assert "it is not the file that was approved" in onload_package_problems([user, dkms])[0]
-    (tmp_path / "onload-dkms_9.2.1_all.deb").unlink()
-    assert "is no file on the control machine" in onload_package_problems([user, dkms])[0]
-    assert "64 lower-case hexadecimal digits" in onload_package_problems([user | {"sha256": "abc"}, dkms])[0]
-
-
-def test_only_a_pair_of_packages_or_one_source_release_is_taken(pinned, tmp_path):
-    assert "takes the two packages onload-user and onload-dkms" in onload_package_problems(pinned[:1])[0]
-    assert "takes the two packages" in onload_package_problems([pinned[0], pinned[0]])[0]
-    source = tmp_path / "onload-9.2.1.tgz"
-    source.write_bytes(b"source")
-    entry = {"file": str(source), "sha256": hashlib.sha256(b"source").hexdigest()}
-    assert onload_package_problems([entry]) == []
-    assert "takes the two packages" in onload_package_problems([entry, *pinned])[0]
+def test_profiles_that_are_shipped_or_described_are_known():
+    own = {"fleet-x": {"based_on": "latency"}}
+    assert onload_unknown_profiles(SHIPPED, {"x.service": "fleet-x", "y.service": "safe"}, own) == []
 
 
 @given(
@@ -170,13 +122,10 @@ def test_a_release_is_named_by_its_checksums_whatever_their_order(checksums):
     assert len(name) == 16
 
 
-def test_files_keep_their_names_and_pins_on_the_host(pinned):
-    there = onload_on_host(pinned, "/var/lib/x")
-    assert [entry["path"] for entry in there] == [
-        "/var/lib/x/onload-user_9.2.1_amd64.deb",
-        "/var/lib/x/onload-dkms_9.2.1_all.deb",
-    ]
-    assert [entry["sha256"] for entry in there] == [entry["sha256"] for entry in pinned]
+def test_files_keep_their_names_and_pins_on_the_host():
+    pinned = [{"file": "/here/onload-user_9.2.1_amd64.deb", "sha256": "a"}]
+    there = [{"path": "/var/lib/x/onload-user_9.2.1_amd64.deb", "sha256": "a"}]
+    assert onload_on_host(pinned, "/var/lib/x") == there
 
 
 def test_only_a_named_unit_starts_through_the_wrapper():
@@ -197,7 +146,7 @@ def test_own_settings_stand_before_the_profile_they_refine(settings):
 
 
 def test_each_unit_gets_a_drop_in_and_each_own_profile_a_file():
-    files = onload_files({"b.service": "fleet-x", "a.service": "latency"}, {"fleet-x": {}}, "[Service]\n")
+    files = onload_files({"b.service": "fleet-x", "a.service": "latency"}, {"fleet-x": {}})
     assert [file["path"] for file in files] == [
         "/usr/libexec/onload/profiles/fleet-x.opf",
         "/etc/systemd/system/a.service.d/10-onload.conf",

@@ -84,8 +84,8 @@ def test_a_program_has_one_place(findings, path: str, mode: str, wrong: int) -> 
 
 def test_a_sandbox_that_is_typed_out_and_another_word_of_truth_are_named(findings) -> None:
     lines = ["LockPersonality=yes", *(f"{name}=true" for name in ("NoNewPrivileges", "PrivateTmp", "ProtectClock"))]
-    lines += ["ProtectHome=true", "ProtectHostname=true", "RemoveIPC=true"]
+    lines += ["ProtectHome=true", "ProtectHostname=true", "RemoveIPC=true", "PrivateDevices=true"]
     found = findings(template="[Service]\n" + "\n".join(lines) + "\n")
     assert len(found) == 2
-    assert any("types 7 lines of a sandbox" in line for line in found)
+    assert any("types 8 lines of a sandbox" in line for line in found)
     assert any("LockPersonality=yes; a truth is written true or false" in line for line in found)

@@ -127,6 +127,20 @@ def test_two_roles_may_make_one_directory_alike(findings):
     assert findings({"first": tasks, "second": tasks}) == []
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_several_roles_may_install_one_file_that_is_no_role_s_own(findings, tmp_path, linked):
+    (tmp_path / "shared.py").write_text("")
+    for role in ("a", "b"):
+        source = tmp_path / "roles" / role / "files" / "shared.py"
+        source.parent.mkdir(parents=True)
+        if linked:
+            source.symlink_to("../../../shared.py")
+        else:
+            source.write_text("")
+    install = [file_set("", files=[{"path": "/usr/local/libexec/fleet/shared.py", "src": "shared.py"}])]
+    assert bool(findings({"a": install, "b": install})) is not linked
+
+
 def test_users_in_a_template_for_systemd_are_claims(findings):
     tasks = [file_set("/etc/sysusers.d/b.conf", "{{ lookup('ansible.builtin.template', 'b.conf.j2') }}")]
     files = {"second/templates/b.conf.j2": "# people\nu! worker 500\ng helpers -\nm worker helpers\n"}

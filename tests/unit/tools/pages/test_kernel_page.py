@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from fleet.model.model import Fleet
-from roles.kernel.module_utils.kernel_line import PROFILES
-from roles.kernel.module_utils.kernel_refusals import HARMFUL
+from roles.kernel.policy.line import PROFILES
+from roles.kernel.policy.refusals import HARMFUL
 from tools.pages import kernel
 
 CPU = {"model": "six cores", "performance_cpus": "0-11", "threads_per_core": 2}

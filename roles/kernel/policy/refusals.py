@@ -8,46 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.hardware.cpus import CpuListError, parse
-from roles.kernel.module_utils.kernel_line import (
-    GENERIC,
-    ISOLATION,
-    POLICY,
-    PROFILES,
-    SIZES,
-    Options,
-    flavour_of,
-    name_of,
-)
+from fleet.hardware.cpus import CpuListError
+from fleet.host.cpu_lists import of_kernel
+from fleet.model.rules import Refusal
+from roles.kernel.module_utils.kernel_boot_plan import MARK
+from roles.kernel.module_utils.kernel_words import GENERIC, PAGE_KIB, REPEATABLE, flavour_of, name_of
+from roles.kernel.policy.line import ISOLATION, POLICY, PROFILES, Options
 
 # What neither the shell that sources /etc/default/grub.d, nor GRUB's own script, nor the kernel reads as anything else.
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:/@%+=!-]*)?")
-REPEATABLE = frozenset({"console", "memmap", "video"})  # each further one adds to the others
 MEMORY_SHARE = 80  # percent of the memory that huge pages may take
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """One contradiction.
-
-    Attributes:
-        variable: the variable to change.
-        item: its entry that is wrong, as it was given, or None.
-        wrong: what is wrong.
-        right: what would be right.
-        other: the other owner, where two owners claim one argument.
-    """
-
-    variable: str
-    item: Any
-    wrong: str
-    right: str
-    other: str = ""
-
-    @property
-    def text(self) -> str:
-        """Return the one line that a person reads."""
-        return f"{self.variable}: {self.wrong}; {self.right}"
 
 
 @dataclass(frozen=True)
@@ -122,8 +92,8 @@ def variable_of(owner: str) -> str:
     return owner if owner == POLICY else f"{owner}_kernel_arguments"
 
 
-def refusals(profile: str, sets: Mapping[str, Any], options: Options, hardware: Mapping[str, Any]) -> list[Refusal]:
-    """Return what contradicts the command line of a host.
+def refusals(profile: str, sets: Mapping[str, Any], options: Options, hardware: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Yield what contradicts the command line of a host.
 
     Args:
         profile: what the host is for.
@@ -131,62 +101,57 @@ def refusals(profile: str, sets: Mapping[str, Any], options: Options, hardware: 
         options: as for the line.
         hardware: its `hardware`.
     """
-    if profile not in PROFILES:
-        return [Refusal("kernel_profile", None, f'"{profile}" does not exist', f"write one of {', '.join(PROFILES)}")]
-    return [
-        *_profile(profile, sets),
-        *_version(options),
-        *_arguments(profile, options, hardware),
-        *_isolation(profile, options),
-        *_hugepages(options, hardware),
-    ]
+    yield from _profile(profile, sets)
+    yield from _version(options)
+    yield from _arguments(profile, options, hardware)
+    yield from _isolation(profile, options)
+    yield from _hugepages(options, hardware)
 
 
 def _profile(profile: str, sets: Mapping[str, Any]) -> Iterator[Refusal]:
     isolates = [name for name, wanted in PROFILES.items() if any(item.needs == ISOLATION for item in wanted)]
     if sets.get("isolated") and profile not in isolates:
         wrong = f"{profile} isolates no CPUs, and cpu_isolation wants {sets['isolated']}"
-        yield Refusal("kernel_profile", None, wrong, f"write {' or '.join(isolates)}, or remove cpu_isolation")
+        yield Refusal("kernel_profile", wrong, f"write {' or '.join(isolates)}, or remove cpu_isolation")
 
 
 def _version(options: Options) -> Iterator[Refusal]:
     """Yield a pinned release of the other flavour: what is checked and composed goes by the flavour."""
     if options.version and flavour_of(options.version) != options.flavour:
         wrong = f"{options.version} is a {flavour_of(options.version)} kernel, and kernel_flavour is {options.flavour}"
-        yield Refusal("kernel_version", None, wrong, "write another release, or the other flavour")
+        yield Refusal("kernel_version", wrong, "write another release, or the other flavour")
 
 
 def _entries(options: Options) -> Iterator[tuple[str, Any]]:
+    """Yield each argument with its key: the variable and its place in it."""
     for owner, arguments in options.arguments.items():
-        for argument in arguments or ():
-            yield str(owner), argument
+        for number, argument in enumerate(arguments or ()):
+            yield f"{variable_of(owner)}.{number}", argument
 
 
 def _arguments(profile: str, options: Options, hardware: Mapping[str, Any]) -> Iterator[Refusal]:
     """Yield at most one refusal an argument."""
     first: dict[str, str] = {}
-    for owner, argument in _entries(options):
-        found = _alone(profile, owner, argument, options.flavour, hardware)
-        name = name_of(argument)
+    for key, argument in _entries(options):
+        found = _alone(profile, key, argument, options.flavour, hardware)
+        name, variable = name_of(argument), key.partition(".")[0]
         if found is None and name in first and name not in REPEATABLE:
-            other = first[name]
-            wrong = f"{argument} is the second {name}" + (f", {variable_of(other)} has one" if other != owner else "")
-            found = Refusal(variable_of(owner), argument, wrong, "keep one of them", other)
-        first.setdefault(name, owner)
+            other = f", {first[name]} has one" if first[name] != variable else ""
+            found = Refusal(key, f"{argument} is the second {name}{other}", "keep one of them")
+        first.setdefault(name, variable)
         if found is not None:
             yield found
 
 
-def _alone(profile: str, owner: str, argument: Any, flavour: str, hardware: Mapping[str, Any]) -> Refusal | None:
+def _alone(profile: str, key: str, argument: Any, flavour: str, hardware: Mapping[str, Any]) -> Refusal | None:
     """Return what is wrong with one argument whatever the others are."""
     if not isinstance(argument, str) or not SAFE.fullmatch(argument):
         wrong = f"{argument!r} is no argument that passes the shell and GRUB unchanged"
-        right = "write one argument an entry, of letters, digits and _ . , : / @ % + = ! - only"
-        return Refusal(variable_of(owner), argument, wrong, right)
+        return Refusal(key, wrong, "write one argument an entry, of letters, digits and _ . , : / @ % + = ! - only")
     name, value = name_of(argument), argument.partition("=")[2]
     threads = (hardware.get("cpu") or {}).get("threads_per_core")
     found = _harmful(name, value) or _owned(profile, name) or _misplaced(name, flavour, threads)
-    return Refusal(variable_of(owner), argument, f"{argument} {found[0]}", found[1]) if found else None
+    return Refusal(key, f"{argument} {found[0]}", found[1]) if found else None
 
 
 def _harmful(name: str, value: str) -> tuple[str, str] | None:
@@ -195,6 +160,8 @@ def _harmful(name: str, value: str) -> tuple[str, str] | None:
 
 
 def _owned(profile: str, name: str) -> tuple[str, str] | None:
+    if name == name_of(MARK):
+        return "marks a trial boot, which the role itself makes", "remove it"
     if name in OWNED:
         return f"belongs to {OWNED[name]}", "write it there"
     mine = next((wanted for wanted in PROFILES[profile] if name_of(wanted.name) == name), None)
@@ -220,53 +187,58 @@ def _isolation(profile: str, options: Options) -> Iterator[Refusal]:
     """Yield isolcpus beside other lists of nohz_full and rcu_nocbs, where the profile does not own the three."""
     if any(wanted.needs == ISOLATION for wanted in PROFILES[profile]):
         return
-    found = {name_of(argument): (owner, argument) for owner, argument in _entries(options)}
+    found = {name_of(argument): (key, argument) for key, argument in _entries(options)}
     if "isolcpus" not in found:
         return
-    owner, argument = found["isolcpus"]
+    key, argument = found["isolcpus"]
     lists = {name: _cpus(found[name][1]) for name in ("isolcpus", "nohz_full", "rcu_nocbs") if name in found}
+    if lists["isolcpus"] is None:
+        yield Refusal(
+            key, f"{argument} names its CPUs in a way that nobody can check", "write a plain list, such as 2-5"
+        )
+        return
     for name in ("nohz_full", "rcu_nocbs"):
         if lists.get(name) != lists["isolcpus"]:
             has = f"{found[name][1]} differs" if name in found else f"there is no {name}"
-            wrong = f"{argument} isolates by half, {has}"
-            yield Refusal(variable_of(owner), argument, wrong, "give the three one list, or write cpu_isolation")
+            yield Refusal(key, f"{argument} isolates by half, {has}", "give the three one list, or write cpu_isolation")
 
 
 def _cpus(argument: object) -> frozenset[int] | None:
     """Return the CPUs of isolcpus=, nohz_full= or rcu_nocbs=, without the flags of the first."""
-    parts = str(argument).partition("=")[2].split(",")
     try:
-        return parse(",".join(part for part in parts if not part[:1].isalpha()))
+        return of_kernel(str(argument).partition("=")[2])
     except CpuListError:
         return None
 
 
 def _hugepages(options: Options, hardware: Mapping[str, Any]) -> Iterator[Refusal]:
+    if not hardware:
+        return  # it is described wrongly, which another check reports
     nodes = len((hardware.get("cpu") or {}).get("numa_nodes") or ()) or 1
     wanted = [0] * nodes  # MiB on each node
     seen: set[tuple[str, int | None]] = set()
-    for entry in options.hugepages:
+    for position, entry in enumerate(options.hugepages):
         size, count, node = str(entry.get("size")), entry.get("count", 0), entry.get("node")
         wrong = _entry(size, count, node, nodes) or _twice(seen, size, node)
         if wrong:
-            yield Refusal("kernel_hugepages", entry, *wrong)
+            yield Refusal(f"kernel_hugepages.{position}", *wrong)
             continue
         seen.add((size, node))
         for number in range(nodes) if node is None else (node,):
             # Without a node the kernel spreads the pages evenly (hugetlbpage.rst).
-            wanted[number] += SIZES[size] * count // (nodes if node is None else 1)
+            wanted[number] += PAGE_KIB[size] // 1024 * count // (nodes if node is None else 1)
     limit = float(hardware.get("memory_gib") or 0) * 1024 * MEMORY_SHARE / 100
     for number, mib in enumerate(wanted):
         if mib > limit / nodes:
             where = f"of node {number}" if nodes > 1 else "of the host"
             share = f"takes {mib} MiB, more than {MEMORY_SHARE} % {where} ({limit / nodes:.0f} MiB)"
-            yield Refusal("kernel_hugepages", None, share, "take fewer: nothing else can use these pages")
+            yield Refusal("kernel_hugepages", share, "take fewer: nothing else can use these pages")
 
 
 def _entry(size: str, count: Any, node: Any, nodes: int) -> tuple[str, str] | None:
     """Return what is wrong with one entry and what would be right, or None."""
-    if size not in SIZES:
-        return f"size {size} does not exist", f"write one of {', '.join(SIZES)}"
+    if size not in PAGE_KIB:
+        return f"size {size} does not exist", f"write one of {', '.join(PAGE_KIB)}"
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         return f"count {count} is no number of pages", "write a whole number from 1 on"
     if node is not None and (isinstance(node, bool) or not isinstance(node, int) or not 0 <= node < nodes):

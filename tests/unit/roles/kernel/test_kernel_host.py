@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.hardware.cpus import compose, cores, parse
 from plugins.filter.cpu_sets import cpu_sets
-from roles.kernel.filter_plugins.kernel_problems import kernel_notes, kernel_problems
+from roles.kernel.filter_plugins.kernel_host import kernel_host_problems, kernel_notes
 
 GIB = 1048576
 I9_12900H = {"performance_cpus": "0-11", "efficiency_cpus": "12-19", "threads_per_core": 2}
@@ -58,7 +58,9 @@ def facts(cpu, memory_gib=64, offline=frozenset()) -> dict[str, Any]:
 def problems(cpu, seen=None, wanted=None, sets=None, **hardware) -> list[str]:
     sets = sets or cpu_sets(cpu, {})
     seen = facts(cpu) if seen is None else seen
-    found: list[str] = kernel_problems(seen, {"cpu": cpu, "memory_gib": 64, **hardware}, sets, WANTED | (wanted or {}))
+    found: list[str] = kernel_host_problems(
+        seen, {"cpu": cpu, "memory_gib": 64, **hardware}, sets, WANTED | (wanted or {})
+    )
     return found
 
 
@@ -125,7 +127,6 @@ def test_what_differs_is_named(cpu, change, message):
         ({"energy_preference": "balance_performance"}, "keeps it at performance"),
         ({"hugepages": [{"size": "2M", "count": 30000}]}, "takes 60000 MiB, more than 80 % of the 63569 MiB"),
         ({"hugepages": [{"size": "1G", "count": 1, "node": 1}]}, "names node 1, the machine has 0"),
-        ({"confirm_minutes": 1}, "kernel_confirm_minutes is 1: write a number from 15 to 120"),
     ],
 )
 def test_what_the_machine_cannot_do_is_named(wanted, message):
@@ -142,14 +143,6 @@ def test_pages_that_the_processor_lacks_are_named():
     seen = facts(VPS) | {"hugepage_kib": [2048]}
     (line,) = problems(VPS, seen, {"hugepages": [{"size": "1G", "count": 1}]})
     assert line == "kernel_hugepages wants pages of 1G, the machine offers 2M"
-
-
-def test_realtime_is_refused_where_nvidias_driver_has_to_build_and_only_there():
-    card = {"model": "RTX PRO 6000", "architecture": "blackwell"}
-    (line,) = problems(VPS, wanted={"flavour": "realtime"}, gpus=[card])
-    assert "NVIDIA's driver does not build for it (RTX PRO 6000)" in line
-    assert problems(VPS, wanted={"flavour": "realtime"}) == []
-    assert problems(VPS, wanted={"flavour": "realtime"}, gpus=[{"model": "M4", "architecture": "apple"}]) == []
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fleet.hardware.cpus import compose, cores, parse
+from roles.kernel.module_utils.kernel_words import PAGE_KIB
+from roles.kernel.policy.refusals import MEMORY_SHARE
 
 DOCUMENTATION = r"""
-name: kernel_problems
+name: kernel_host_problems
 short_description: Say where a machine is not what the inventory says, and what it cannot do of what is wanted
 description:
   - Takes what the module kernel_facts found, and returns problems, one line each. Empty when the machine is as
@@ -29,13 +31,13 @@ options:
     type: dict
     required: true
   wanted:
-    description: managed, hugepages, governor, energy_preference, flavour and confirm_minutes of the role.
+    description: managed, hugepages, governor and energy_preference of the role.
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
-problems: "{{ facts | kernel_problems(hardware, cpu_sets, {'governor': 'performance'}) }}"
+problems: "{{ facts | kernel_host_problems(hardware, cpu_sets, {'governor': 'performance'}) }}"
 """
 
 RETURN = r"""
@@ -45,13 +47,9 @@ _value:
   elements: str
 """
 
-KIB = {"2M": 2048, "1G": 1048576}
-SHARE = 80  # percent of the memory that huge pages may take
 # Installed memory minus what firmware, graphics and the kernel keep: MemTotal is up to an eighth less, never more.
 LEAST = 0.85
 MOST = 1.02
-# A shorter guard would reboot under the judge, who waits ten minutes for units (kernel_boot_host.SETTLE_SECONDS).
-CONFIRM_MINUTES = (15, 120)
 # GRUB cannot write elsewhere, so a one-shot entry would stand for ever (grub-reboot(8), 00_header).
 WRITABLE = frozenset({"ext2", "xfs"})
 # With these drivers the governor performance pins the preference (admin-guide/pm/intel_pstate.rst, amd-pstate.rst).
@@ -133,18 +131,18 @@ def _memory(facts: Facts, hardware: Mapping[str, Any]) -> Iterator[str]:
 
 def _hugepages(facts: Facts, entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for size in sorted({str(entry["size"]) for entry in entries}):
-        if KIB[size] not in facts["hugepage_kib"]:
-            offered = ", ".join(name for name, kib in KIB.items() if kib in facts["hugepage_kib"]) or "none"
+        if PAGE_KIB[size] not in facts["hugepage_kib"]:
+            offered = ", ".join(name for name, kib in PAGE_KIB.items() if kib in facts["hugepage_kib"]) or "none"
             yield f"kernel_hugepages wants pages of {size}, the machine offers {offered}"
     places: dict[str, int] = {}
     for entry in entries:
         place = str(entry["node"]) if entry.get("node") is not None else ""
-        places[place] = places.get(place, 0) + KIB[str(entry["size"])] * int(entry["count"])
+        places[place] = places.get(place, 0) + PAGE_KIB[str(entry["size"])] * int(entry["count"])
     whole = sum(places.values())
-    if whole * 100 > facts["memory_kib"] * SHARE:
+    if whole * 100 > facts["memory_kib"] * MEMORY_SHARE:
         yield (
-            f"kernel_hugepages takes {whole // 1024} MiB, more than {SHARE} % of the {facts['memory_kib'] // 1024} MiB"
-            " that the machine has: take fewer, nothing else can use these pages"
+            f"kernel_hugepages takes {whole // 1024} MiB, more than {MEMORY_SHARE} % of the"
+            f" {facts['memory_kib'] // 1024} MiB that the machine has: take fewer, nothing else can use these pages"
         )
     for place, kib in sorted(places.items()):
         if not place:
@@ -152,9 +150,9 @@ def _hugepages(facts: Facts, entries: Sequence[Mapping[str, Any]]) -> Iterator[s
         node = facts["nodes"].get(place)
         if node is None:
             yield f"kernel_hugepages names node {place}, the machine has {', '.join(sorted(facts['nodes'])) or 'none'}"
-        elif kib * 100 > node["memory_kib"] * SHARE:
+        elif kib * 100 > node["memory_kib"] * MEMORY_SHARE:
             yield (
-                f"kernel_hugepages takes {kib // 1024} MiB of node {place}, more than {SHARE} % of its"
+                f"kernel_hugepages takes {kib // 1024} MiB of node {place}, more than {MEMORY_SHARE} % of its"
                 f" {node['memory_kib'] // 1024} MiB: take fewer"
             )
 
@@ -190,13 +188,7 @@ def _isolation(facts: Facts, sets: Mapping[str, Any]) -> Iterator[str]:
         yield "cpu_sets.isolated leaves no CPU to keep house: correct cpu_isolation"
 
 
-def _boot(facts: Facts, hardware: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    cards = [card["model"] for card in hardware.get("gpus") or () if card.get("architecture") != "apple"]
-    if wanted.get("flavour") == "realtime" and cards:
-        yield f"kernel_flavour is realtime, and NVIDIA's driver does not build for it ({cards[0]}): write generic"
-    least, most = CONFIRM_MINUTES
-    if not least <= int(wanted.get("confirm_minutes", least)) <= most:
-        yield f"kernel_confirm_minutes is {wanted['confirm_minutes']}: write a number from {least} to {most}"
+def _boot(facts: Facts, wanted: Mapping[str, Any]) -> Iterator[str]:
     grub = facts["grub"]
     if not wanted.get("managed"):
         return
@@ -217,7 +209,7 @@ def _boot(facts: Facts, hardware: Mapping[str, Any], wanted: Mapping[str, Any]) 
         )
 
 
-def kernel_problems(
+def kernel_host_problems(
     facts: Facts, hardware: Mapping[str, Any], cpu_sets: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> list[str]:
     """Return where a machine differs from the inventory, and what it cannot do, one line each.
@@ -238,7 +230,7 @@ def kernel_problems(
         *_hugepages(facts, wanted.get("hugepages") or ()),
         *_frequency(facts, wanted),
         *_isolation(facts, cpu_sets),
-        *_boot(facts, hardware, wanted),
+        *_boot(facts, wanted),
     ]
 
 
@@ -267,4 +259,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"kernel_problems": kernel_problems, "kernel_notes": kernel_notes}
+        return {"kernel_host_problems": kernel_host_problems, "kernel_notes": kernel_notes}

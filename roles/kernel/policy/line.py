@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-ISOLATION, GENERIC, REALTIME = "isolation", "generic", "realtime"
+from fleet.model.rules import declarations
+from fleet.model.view import View
+from roles.kernel.module_utils.kernel_words import GENERIC, PAGE_KIB
+
+ISOLATION = "isolation"
 POLICY = "kernel_arguments"  # the owner of arguments that no role declares
 
 
@@ -102,7 +105,6 @@ PROFILES: Mapping[str, tuple[Argument, ...]] = MappingProxyType(
         "hft": _LATENCY,
     }
 )
-SIZES: Mapping[str, int] = MappingProxyType({"2M": 2, "1G": 1024})  # in MiB
 HUGEPAGES = f"{PARAMETERS}, hugetlbpage.rst: taken at boot, before memory is fragmented (kernel_hugepages)"
 
 
@@ -125,6 +127,24 @@ class Options:
     version: str = ""
 
     @classmethod
+    def of(cls, settings: Mapping[str, Any], fleet: View) -> Options:
+        """Take the options from the variables of a host and the declarations of its roles.
+
+        Args:
+            settings: the variables, with inventory_hostname.
+            fleet: all hosts.
+        """
+        host = str(settings["inventory_hostname"])
+        declared = declarations(fleet, "kernel_arguments", [host]).get(host, {}) | {POLICY: settings.get(POLICY)}
+        return cls(
+            hugepages=settings.get("kernel_hugepages") or (),
+            transparent_hugepages=settings.get("kernel_transparent_hugepages") or "",
+            arguments={owner: words for owner, words in declared.items() if isinstance(words, (list, tuple))},
+            flavour=settings.get("kernel_flavour") or GENERIC,
+            version=settings.get("kernel_version") or "",
+        )
+
+    @classmethod
     def read(cls, options: Mapping[str, Any]) -> Options:
         """Take the options from a dictionary; an unknown key is a TypeError."""
         return cls(**{str(key): value for key, value in options.items() if value is not None})
@@ -136,16 +156,6 @@ class Chosen:
 
     text: str
     source: str
-
-
-def flavour_of(release: str) -> str:
-    """Return the flavour of a kernel by its release, as the module kernel_boot does on the host."""
-    return REALTIME if re.search(r"-(rt|realtime|lowlatency)(-|$)", release) else GENERIC
-
-
-def name_of(argument: object) -> str:
-    """Return an argument's parameter; the kernel takes - and _ in it for the same (kernel-parameters.txt)."""
-    return str(argument).partition("=")[0].replace("-", "_")
 
 
 def line(profile: str, sets: Mapping[str, Any], options: Options) -> list[Chosen]:
@@ -186,7 +196,7 @@ def _of_profile(wanted: Sequence[Argument], sets: Mapping[str, Any], options: Op
 
 
 def _hugepages(entries: Sequence[Mapping[str, Any]]) -> Iterator[Chosen]:
-    for size in SIZES:
+    for size in PAGE_KIB:
         wanted = [entry for entry in entries if str(entry["size"]) == size]
         if not wanted:
             continue

@@ -1,0 +1,1 @@
+../../../fleet/host/cpu_lists.py
