@@ -62,6 +62,7 @@ lint: setup ## every static check
 	ansible-lint --offline --strict
 	$(PYTHON) -m tools.lint
 	$(PYTHON) -m fleet.check inventory/production --secrets inventory/secrets.yml.example
+	$(PYTHON) -m fleet.check inventory/vm
 	$(PYTHON) -m tools.pages --check
 unit: setup ## tests that need no host
 	@$(PYTHON) -m pytest -q --numprocesses auto --dist worksteal tests/unit

@@ -60,9 +60,15 @@ def _ports(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     if second and second == port:
         yield Refusal("ssh_transition_port", "is ssh_port itself", "write the other port of the move, or 0 for none")
     used = settings.get("ansible_port") or USUAL_PORT
-    if used not in {port, second} and settings.get("ansible_connection") != "local":
+    if used not in {port, second} and not _is_forwarded(settings):
         wrong = f"sshd will not listen on {used}, where the next connection goes to (ansible_port)"
         yield Refusal("ssh_port", wrong, f"set ansible_port: {port}, and ssh_transition_port: {used} until it is set")
+
+
+def _is_forwarded(settings: Mapping[str, Any]) -> bool:
+    """Say whether ansible_port is no port of the host: a tunnel or an emulator listens there, or nobody connects."""
+    loopback = str(settings.get("ansible_host", "")).startswith(("127.", "localhost", "::1"))
+    return loopback or settings.get("ansible_connection") == "local"
 
 
 def _addresses(settings: Mapping[str, Any]) -> Iterator[Refusal]:

@@ -49,9 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: interrupted; what it had started is removed", file=sys.stderr)
         return 130
     seconds = time.monotonic() - began
-    result = rows(name, outcome, seconds, known[name].share, load)
-    terminal.console().print(report.table(result))
     if outcome.status == 0:
+        result = rows(name, outcome, seconds, known[name].share, load)
+        terminal.console().print(report.table(result))
         report.missed(result)
         print(f"wrote {report.write(name, result).relative_to(PROJECT)}")
     print(run.verdict(name, outcome, seconds))

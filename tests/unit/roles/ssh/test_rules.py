@@ -41,3 +41,8 @@ def test_a_move_to_another_port_passes_step_by_step() -> None:
     assert lines("ssh", host="vps", ssh_port=2222, ssh_transition_port=22) == []
     assert lines("ssh", host="vps", ssh_port=2222, ssh_transition_port=22, ansible_port=2222) == []
     assert lines("ssh", host="vps", ssh_port=2222, ansible_port=2222) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "localhost"])
+def test_the_port_of_a_tunnel_is_not_one_of_the_host(address: str) -> None:
+    assert lines("ssh", host="vps", ansible_host=address, ansible_port=2210) == []

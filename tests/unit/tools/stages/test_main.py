@@ -37,7 +37,9 @@ def test_a_run_writes_its_times_and_a_slow_one_is_told_and_does_not_fail(results
 def test_a_run_that_fails_keeps_the_status_and_writes_nothing(results, capsys):
     assert verb.main(["bad"]) == 3
     assert list(results.iterdir()) == []
-    assert "bad: stage `fail` failed with status 3: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "bad: stage `fail` failed with status 3: " in said
+    assert "metric" not in said
 
 
 def test_a_name_that_is_not_known_is_refused(capsys):
