@@ -76,6 +76,7 @@ def services_planned(services: Sequence[Any], declared: Declared) -> list[dict[s
     Raises:
         AnsibleFilterError: something is wrong with them; the message is the first thing.
     """
+    declared = plain_data(declared)
     content = [completed(one, declared) for one in plain_data(services)]
     for fault in check_services(content):
         raise AnsibleFilterError(str(fault))
