@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from fleet.model.problems import Place, Problem
 from fleet.model.reading import place_of
 
 WISH = "cpu_isolation"
+# What services ask for as cpu_sets.services.<name>, by what they do.
+ASKED_FOR = ("feed", "agent", "recorder", "risk", "execution")
+ALIKE = 0.7
 # Interrupts belong on no isolated CPU, not even on those of a service: the role's own rules refuse it.
 INTERRUPTS = "irq_cpus"
 
@@ -34,6 +38,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
             continue  # the check of CPU lists reports it
         sets = divide(cpu, wish)
         yield from _wish(fleet, host, wish, sets)
+        yield from _misspelt(fleet, host, wish)
         yield from _overlaps(fleet, host, sets)
 
 
@@ -42,6 +47,17 @@ def _wish(fleet: Fleet, host: str, wish: Mapping[str, Any], sets: CpuSets) -> It
         place = _line(wish, refusal.key) or fleet.place(host, WISH)
         key = f"{WISH}.{refusal.key}" if refusal.key else WISH
         yield Problem(place, host, key, refusal.wrong, refusal.right)
+
+
+def _misspelt(fleet: Fleet, host: str, wish: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield names that are nearly one of those that services ask for: their cores would be nobody's."""
+    services = wish.get("services")
+    for name in services if isinstance(services, Mapping) else ():
+        near = difflib.get_close_matches(str(name), ASKED_FOR, n=1, cutoff=ALIKE)
+        if near and str(name) not in ASKED_FOR:
+            key = f"{WISH}.services.{name}"
+            place = _line(wish, f"services.{name}") or fleet.place(host, WISH)
+            yield Problem(place, host, key, "no service asks for cores of this name", f"did you mean {near[0]}?")
 
 
 def _line(wish: Mapping[str, Any], path: str) -> Place | None:
