@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from fleet.check import addresses, cpu_isolation, cpu_lists, groups, names, owners, roles, values, vault
+from fleet.check import addresses, cpu_isolation, cpu_lists, groups, names, owners, roles, trading_hours, values, vault
 from fleet.model.model import Fleet
 from fleet.model.problems import Problem, merged
 
-CHECKS = (names, values, cpu_lists, cpu_isolation, owners, groups, addresses, vault, roles)
+CHECKS = (names, values, cpu_lists, cpu_isolation, owners, groups, addresses, vault, trading_hours, roles)
 
 
 def problems(fleet: Fleet) -> list[Problem]:

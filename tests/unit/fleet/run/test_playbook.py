@@ -22,7 +22,7 @@ FAILED = [
         "changed": False,
         "message": "disk full [/srv/x]\n",
     },
-    {"event": "stats", "hosts": {}, "at": 3.0},
+    {"event": "stats", "hosts": {}, "held_back": {}, "at": 3.0},
 ]
 
 

@@ -23,7 +23,7 @@ def task(kind: str, host: str, name: str = "Do it", at: float = 0.0, **more: Any
 
 
 def stats(**hosts: dict[str, int]) -> dict[str, Any]:
-    return {"event": "stats", "hosts": hosts, "at": 0.0}
+    return {"event": "stats", "hosts": hosts, "held_back": {}, "at": 0.0}
 
 
 def after(*events: dict[str, Any]) -> Progress:
