@@ -27,7 +27,8 @@ from fleet.run import mitogen
 from fleet.run.progress import HELD_BACK, Cell, Progress
 
 LOGS = BUILD / "logs"
-# Nothing failed, and frozen hosts would have changed: "temporary failure, try again later" of sysexits.h. None of Ansible's own.
+# Nothing failed, and frozen hosts would have changed. "Temporary failure, try again later" of sysexits.h, and none of
+# Ansible's own.
 HELD_BACK_STATUS = 75
 ANSIBLE_FAILED_HOSTS = 2
 # Layers without a column: they change nothing, and what they say stands below the table.
@@ -46,7 +47,7 @@ class Outcome:
 
     @property
     def status(self) -> int:
-        """Return Ansible's exit status, or the one that says that all that failed is that frozen hosts would have changed."""
+        """Return Ansible's exit status, or 75 if all that failed is that frozen hosts would have changed."""
         if self.ansible_status == ANSIBLE_FAILED_HOSTS and self.progress.held_back and not self.progress.failures():
             return HELD_BACK_STATUS
         return self.ansible_status
@@ -126,7 +127,7 @@ def _last_words(log: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a playbook with progress; return Ansible's exit status, or 75 if all that is wrong is that hosts are frozen."""
+    """Run a playbook with progress and return the exit status of its outcome."""
     parser = argparse.ArgumentParser(prog="python -m fleet.run.playbook", description=__doc__)
     parser.add_argument("playbook")
     parser.add_argument("--inventory", type=Path, required=True)
@@ -157,7 +158,7 @@ def _reason(words: str) -> str:
 
 def _next(outcome: Outcome, dry: bool) -> str:
     if outcome.status == HELD_BACK_STATUS:
-        return 'run the same again when the hosts above are not frozen, or now with OVERRIDE="reason"; what is done stays done'
+        return 'run the same again when no host is frozen, or now with OVERRIDE="reason"; what is done stays done'
     if outcome.status != 0:
         return "mend what is named above and run it again; what is done stays done"
     if dry:

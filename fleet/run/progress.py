@@ -75,10 +75,12 @@ class Progress:
             self.held_back = {host: roles for host, roles in event["held_back"].items() if roles}
             self._forgive_rescued()
             return self._finish_layer()
-        host = str(event["host"])
         if kind == "frozen":
-            self.frozen[host] = f"until {event['until']} ({event['why']})"
+            self.frozen[str(event["host"])] = f"until {event['until']} ({event['why']})"
             return []
+        return self._task(kind, str(event["host"]), event)
+
+    def _task(self, kind: str, host: str, event: Mapping[str, Any]) -> list[tuple[str, str, Cell]]:
         cell = self.cells.get((host, self._layer))
         if cell is None or cell.state in FINAL:
             return []

@@ -21,8 +21,8 @@ name: market_hours
 short_description: Decide whether a host is frozen because something on it trades now
 description:
   - Asks the calendars on the control machine, and looks at the host only where they say that it trades.
-  - Nothing trades on a host whose kill switch is engaged, or on which none of O(units) runs, as on a new one. If the host
-    does not say so, it is frozen.
+  - Nothing trades on a host whose kill switch is engaged, or on which none of O(units) runs, as on a new one. A host
+    that does not say so is frozen.
   - An O(override) is written to the host's journal and leaves the host as it may be changed; a dry run writes nothing.
 options:
   markets:
@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
         """Return frozen, until and why."""
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         given = self._task.args
-        reason = " ".join(str(given.get("override", "-")).split())
+        reason = " ".join(str(given.get("override", "-") or "").split())
         if not reason:
             return result | {"failed": True, "msg": EMPTY}
         settings = {

@@ -76,7 +76,7 @@ class CallbackModule(CallbackBase):
         self._result("ok", result)
 
     def _changed(self, result: Any) -> bool:
-        """Return whether a task changed its host, or would have. On a frozen one a task without a dry run only reads."""
+        """Return whether a task changed its host, or would have; one that has no dry run only reads a frozen host."""
         real = result.task.check_mode is False and result.host.get_name() in self._held_back
         return bool(result.result.get("changed", False)) and not real
 

@@ -215,4 +215,4 @@ def test_the_services_of_the_station_share_its_isolated_cpus(production):
 def test_only_the_test_bench_may_be_rebooted_by_a_run_and_the_station_knows_its_market_hours(production):
     allowed = {host for host in production.hosts if production.settings(host).get("kernel_reboot_allowed")}
     assert allowed == {"ms01"}
-    assert production.settings("station")["kernel_trading_windows"][0]["from"] == "09:30"
+    assert production.settings("station")["trading_markets"] == ["XNYS"]
