@@ -178,3 +178,16 @@ def test_an_override_without_a_reason_is_refused(fleet: Fleet):
     status, out = fleet.run("--limit", "trader,free", trading_override=None)
     assert (status, fleet.changed) == (2, {"free"})
     assert "trading_override gives no reason" in out
+
+
+@pytest.mark.parametrize("verb", ["site", "deploy"])
+def test_a_verb_takes_the_override_from_its_command_line_even_an_empty_one_and_never_from_the_environment(verb: str):
+    def printed(*words: str, **environment: str) -> str:
+        command = ["make", "--dry-run", "--no-print-directory", verb, *words]
+        return subprocess.run(
+            command, cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert '--override "$OVERRIDE"' in printed("OVERRIDE=the feed is down")
+    assert '--override "$OVERRIDE"' in printed("OVERRIDE=")
+    assert "--override" not in printed(OVERRIDE="left over")
