@@ -76,9 +76,9 @@ class CallbackModule(CallbackBase):
         self._result("ok", result)
 
     def _changed(self, result: Any) -> bool:
-        """Return whether a task changed its host, or would have; one that has no dry run only reads a frozen host."""
-        real = result.task.check_mode is False and result.host.get_name() in self._held_back
-        return bool(result.result.get("changed", False)) and not real
+        """Return whether a task changed its host, or would have; what is made on the control machine does not count."""
+        elsewhere = result.task.delegate_to is not None and result.host.get_name() in self._held_back
+        return bool(result.result.get("changed", False)) and not elsewhere
 
     def _hold_back(self, host: str, result: Any) -> None:
         """Count a change of a role that a frozen host did not get."""
