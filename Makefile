@@ -1,11 +1,14 @@
 # The verbs. Every target is one line that calls the real tool; `make help` prints them.
 # INVENTORY= chooses the fleet (default: the lab), LIMIT= narrows it to hosts or groups, HOSTS= narrows the lab, V=1 shows everything.
+# OVERRIDE="reason" lets site and deploy change hosts in their market hours; an empty one is refused, not left out.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 INVENTORY ?= inventory/lab
 PYTHON := .venv/bin/python
 PLAY = $(PYTHON) -m fleet.run.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
 STAGES = $(PYTHON) -m tools.stages
+# The word is given with the command, never by an environment that lasts; the shell reads nothing in it.
+OVERRIDDEN = $(if $(filter command%,$(origin OVERRIDE)),--override "$$OVERRIDE")
 # An exported SECONDS is the shell's own clock, not the user's word.
 LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
   $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
@@ -26,10 +29,10 @@ check-inventory: setup ## find mistakes in an inventory before any host is touch
 	@$(PYTHON) -m fleet.check $(INVENTORY)
 check: setup ## dry run: what site would change, as a diff
 	@$(PLAY) playbooks/site.yml --check --diff
-site: setup ## bring every host to its declared state
-	@$(PLAY) playbooks/site.yml
-deploy: setup ## ship a new release of the trading services and nothing else; one that does not become ready is rolled back
-	@$(PLAY) playbooks/deploy.yml
+site: setup ## bring every host to its declared state (OVERRIDE="reason"  in market hours, too)
+	@$(PLAY) $(OVERRIDDEN) playbooks/site.yml
+deploy: setup ## ship a new release of the trading services and nothing else; one that does not become ready is rolled back (OVERRIDE="reason")
+	@$(PLAY) $(OVERRIDDEN) playbooks/deploy.yml
 # No set-up, which may need a network, and no default: someone who halts the lab by mistake would believe that production is halted.
 halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="...")
 	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))

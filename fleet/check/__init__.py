@@ -19,6 +19,7 @@ from fleet.check import (
     owners,
     plain_secrets,
     roles,
+    trading_hours,
     unread,
     values,
     vault,
@@ -45,6 +46,7 @@ CHECKS = (
     access,
     vault,
     plain_secrets,
+    trading_hours,
     roles,
 )
 

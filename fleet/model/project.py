@@ -126,9 +126,11 @@ class Project:
         found: dict[str, dict[str, None]] = {}
         for play in self.plays:
             known = [role for role in play.roles if role in self.role_names]
+            if not known:
+                continue  # its pattern may be a template, as preflight.yml's is
             for host in hosts_matching(play.pattern, groups):
                 found.setdefault(host, {}).update(dict.fromkeys(known))
-        return {host: tuple(roles) for host, roles in found.items() if roles}
+        return {host: tuple(roles) for host, roles in found.items()}
 
     def layers_by_host(self, groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Return host -> layers that apply roles to it, in the order of the site."""

@@ -26,20 +26,33 @@ from fleet.errors import UserError
 from fleet.model.named import PASSWORD_FILE, usable
 from fleet.paths import BUILD, PROJECT, VENV_BIN
 from fleet.run import mitogen
-from fleet.run.progress import Cell, Progress
+from fleet.run.progress import HELD_BACK, Cell, Progress
 
 LOGS = BUILD / "logs"
+# Nothing failed, and frozen hosts would have changed. "Temporary failure, try again later" of sysexits.h, and none of
+# Ansible's own.
+HELD_BACK_STATUS = 75
+ANSIBLE_FAILED_HOSTS = 2
+# Layers without a column: they change nothing, and what they say stands below the table.
+HIDDEN = ("preflight", HELD_BACK)
 COLOURS = {"ok": "green", "running": "cyan", "failed": "red", "unreachable": "red", "not reached": "yellow"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: Ansible's exit status, how each host stands, and where its words are."""
+    """What a run came to: Ansible's exit status, how each host stands, where its words are, how long it took."""
 
-    status: int
+    ansible_status: int
     progress: Progress
     log: Path
     seconds: float
+
+    @property
+    def status(self) -> int:
+        """Return Ansible's exit status, or 75 if all that failed is that frozen hosts would have changed."""
+        if self.ansible_status == ANSIBLE_FAILED_HOSTS and self.progress.held_back and not self.progress.failures():
+            return HELD_BACK_STATUS
+        return self.ansible_status
 
 
 def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verbose: bool = False) -> Outcome:
@@ -104,9 +117,18 @@ def report(outcome: Outcome, extra: dict[str, dict[str, str]] | None = None) -> 
     for host, layer, cell in outcome.progress.failures():
         words = escape(f"{host}, {layer}: {cell.task}: {cell.message.strip()}")
         console.print(f"[red]{cell.state}[/] {words}", highlight=False)
-    if outcome.status != 0 and not outcome.progress.failures():
+    for host, until in outcome.progress.frozen.items():
+        console.print(
+            f"[yellow]frozen[/] {escape(f'{host} {until}: {_held_back(outcome.progress, host)}')}", highlight=False
+        )
+    if outcome.status not in {0, HELD_BACK_STATUS} and not outcome.progress.failures():
         console.print(_last_words(outcome.log), highlight=False, markup=False)
     console.print(f"log: {outcome.log.relative_to(PROJECT)}", highlight=False)
+
+
+def _held_back(progress: Progress, host: str) -> str:
+    roles = progress.held_back.get(host)
+    return f"would change {', '.join(f'{role} ({count})' for role, count in roles.items())}" if roles else "no change"
 
 
 def _last_words(log: Path) -> str:
@@ -117,18 +139,23 @@ def _last_words(log: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a playbook with progress and return Ansible's exit status."""
+    """Run a playbook with progress and return the exit status of its outcome."""
     parser = argparse.ArgumentParser(prog="python -m fleet.run.playbook", description=__doc__)
     parser.add_argument("playbook")
     parser.add_argument("--inventory", type=Path, required=True)
     parser.add_argument("--verbose", action="store_true", help="Ansible's output live")
     parser.add_argument("--expect-no-change", action="store_true", help="fail when any host reports a change")
+    parser.add_argument(
+        "--override", type=_reason, metavar="REASON", help="change hosts in their market hours, and log why"
+    )
     options, extra = parser.parse_known_args(arguments)
     try:
         extra = [*passwords(usable(options.inventory)), *extra]
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.override:
+        extra += ["--extra-vars", json.dumps({"trading_override": options.override})]
     outcome = run_playbook(options.playbook, options.inventory.resolve(), extra, options.verbose)
     report(outcome)
     if outcome.status == 0 and not outcome.progress.hosts:
@@ -142,17 +169,32 @@ def main(arguments: list[str] | None = None) -> int:
     if options.expect_no_change and changes:
         print(f"not as declared: {', '.join(changes)} (see the log)", file=sys.stderr)
         return 1
-    if outcome.status == 0:
-        print("next: `make site` applies it" if "--check" in extra else "next: `make verify` proves it")
-    else:
-        print("next: mend what is named above and run it again; what is done stays done")
+    print(f"next: {_next(outcome, dry='--check' in extra)}")
     return outcome.status
+
+
+def _reason(words: str) -> str:
+    reason = " ".join(words.split())
+    if not reason:
+        raise argparse.ArgumentTypeError('give a reason in words, such as OVERRIDE="the feed is down"')
+    return reason
+
+
+def _next(outcome: Outcome, dry: bool) -> str:
+    if outcome.status == HELD_BACK_STATUS:
+        return 'run the same again when no host is frozen, or now with OVERRIDE="reason"; what is done stays done'
+    if outcome.status != 0:
+        return "mend what is named above and run it again; what is done stays done"
+    if dry:
+        held = " when it is not frozen" if outcome.progress.held_back else ""
+        return f"`make site` applies it{held}"
+    return "`make verify` proves it"
 
 
 def table(progress: Progress, extra: dict[str, dict[str, str]] | None = None) -> Table:
     """Return hosts x layers, with further columns of {title: {host: text}}."""
     further = extra or {}
-    layers = [layer for layer in progress.layers if layer != "preflight" or _went_wrong(progress, layer)]
+    layers = [layer for layer in progress.layers if layer not in HIDDEN or _went_wrong(progress, layer)]
     result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("host", *layers, *further):
         result.add_column(title, no_wrap=title == "host")
@@ -183,6 +225,8 @@ class _Show:
             self._live.update(table(self._progress))
         elif not self._silent:
             for host, layer, cell in finished:
+                if layer == HELD_BACK:
+                    continue  # report has it, role by role
                 self._console.print(f"{host:<12} {layer:<12} {cell.text()}", highlight=False, markup=False)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FINAL = ("failed", "unreachable")
+# The layer whose failures say that a frozen host was left as it is: playbooks/held_back.yml.
+HELD_BACK = "market hours"
 
 
 @dataclass
@@ -21,13 +23,15 @@ class Cell:
     changed: int = 0
     seconds: float = 0.0
     seconds_before: float = 0.0  # in earlier plays of the same layer
+    frozen: bool = False
 
     def text(self) -> str:
         """Say in a few words how the host stands in the layer."""
         if self.state == "running":
             return f"{self.task[:38]}"
         if self.state == "ok":
-            return f"ok {self.seconds:.0f} s, {f'{self.changed} changed' if self.changed else 'no change'}"
+            done = "held back" if self.frozen else "changed"
+            return f"ok {self.seconds:.0f} s, {f'{self.changed} {done}' if self.changed else 'no change'}"
         return self.state
 
 
@@ -38,11 +42,16 @@ class Progress:
     Attributes:
         layers: layer names in the order in which they began.
         cells: (host, layer) -> state; hosts in the order in which they were first seen.
+        totals: host -> Ansible's own counts, once the run is over.
+        frozen: host -> until when, and why, in words.
+        held_back: frozen host -> role -> number of tasks that would have changed it, once the run is over.
     """
 
     layers: list[str] = field(default_factory=list)
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     totals: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)
+    held_back: dict[str, Mapping[str, int]] = field(default_factory=dict)
     _layer: str = ""
     _play_began: float = 0.0
 
@@ -52,8 +61,9 @@ class Progress:
         return list(dict.fromkeys(host for host, _ in self.cells))
 
     def failures(self) -> list[tuple[str, str, Cell]]:
-        """Return (host, layer, cell) of everything that went wrong."""
-        return [(host, layer, cell) for (host, layer), cell in self.cells.items() if cell.state in FINAL]
+        """Return (host, layer, cell) of everything that went wrong; what was held back did not."""
+        wrong = ((host, layer, cell) for (host, layer), cell in self.cells.items() if cell.state in FINAL)
+        return [(host, layer, cell) for host, layer, cell in wrong if layer != HELD_BACK]
 
     def apply(self, event: Mapping[str, Any]) -> list[tuple[str, str, Cell]]:
         """Take in one event and return the (host, layer, cell) that it finished."""
@@ -62,9 +72,15 @@ class Progress:
             return self._begin_play(str(event["play"]), event["hosts"], float(event["at"]))
         if kind == "stats":
             self.totals = dict(event["hosts"])
+            self.held_back = {host: roles for host, roles in event["held_back"].items() if roles}
             self._forgive_rescued()
             return self._finish_layer()
-        host = str(event["host"])
+        if kind == "frozen":
+            self.frozen[str(event["host"])] = f"until {event['until']} ({event['why']})"
+            return []
+        return self._task(kind, str(event["host"]), event)
+
+    def _task(self, kind: str, host: str, event: Mapping[str, Any]) -> list[tuple[str, str, Cell]]:
         cell = self.cells.get((host, self._layer))
         if cell is None or cell.state in FINAL:
             return []
@@ -88,6 +104,7 @@ class Progress:
         for host in hosts:
             cell = self.cells.setdefault((host, layer), Cell())
             cell.seconds_before = cell.seconds
+            cell.frozen = host in self.frozen
         return finished
 
     def _forgive_rescued(self) -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell a waiting program how far a run is: one JSON line an event on the file descriptor in FLEET_PROGRESS_FD."""
+"""How far a run is, and what it held back: the counts that playbooks/held_back.yml reads, and events for a program."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections import Counter
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -13,15 +14,17 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: progress
 type: notification
-short_description: events of a run as JSON lines on a file descriptor
+short_description: changes held back on frozen hosts, and events of a run as JSON lines on a file descriptor
 description:
-  - Writes one JSON line for each play, task result and the final statistics to the descriptor in FLEET_PROGRESS_FD.
-  - Does nothing when that variable is not set.
+  - Counts for each host with C(trading_frozen) what each role would have changed, and gives the host the counts as
+    C(trading_held_back), role to number.
+  - Writes one JSON line for each play, task result and the final statistics to the descriptor in FLEET_PROGRESS_FD,
+    where that variable is set.
 """
 
 
 class CallbackModule(CallbackBase):
-    """Writes events; keeps no state but the name of the current play."""
+    """Counts and writes; what it knows of a run is the current play and the frozen hosts."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -31,11 +34,14 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         descriptor = os.environ.get("FLEET_PROGRESS_FD", "")
-        self.disabled = not descriptor.isdigit()
         self._descriptor = int(descriptor) if descriptor.isdigit() else -1
         self._play = ""
+        self._variables: Any = None
+        self._held_back: dict[str, Counter[str]] = {}
 
     def _write(self, event: str, **fields: object) -> None:
+        if self._descriptor < 0:
+            return
         line = json.dumps({"event": event, "at": time.monotonic(), "play": self._play, **fields}, default=str)
         os.write(self._descriptor, line.encode() + b"\n")
 
@@ -45,14 +51,15 @@ class CallbackModule(CallbackBase):
             status,
             host=result.host.get_name(),
             task=result.task.get_name(),
-            changed=bool(values.get("changed", False)),
+            changed=self._changed(result),
             message=str(values.get("msg") or values.get("stderr") or "") if status in {"failed", "unreachable"} else "",
         )
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Name the play, which begins with its layer, and its hosts."""
         self._play = play.get_name()
-        hosts = [host.name for host in play.get_variable_manager()._inventory.get_hosts(play.hosts)]
+        self._variables = play.get_variable_manager()
+        hosts = [host.name for host in self._variables._inventory.get_hosts(play.hosts)]
         self._write("play", hosts=hosts)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
@@ -60,8 +67,26 @@ class CallbackModule(CallbackBase):
         self._write("start", host=host.get_name(), task=task.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """A task went well."""
+        """A task went well; one of them tells which hosts are frozen."""
+        host, facts = result.host.get_name(), result.result.get("ansible_facts") or {}
+        if facts.get("trading_frozen"):
+            self._held_back[host] = Counter()
+            self._write("frozen", host=host, until=facts["trading_frozen_until"], why=facts["trading_frozen_why"])
+        self._hold_back(host, result)
         self._result("ok", result)
+
+    def _changed(self, result: Any) -> bool:
+        """Return whether a task changed its host, or would have; what is made on the control machine does not count."""
+        elsewhere = result.task.delegate_to is not None and result.host.get_name() in self._held_back
+        return bool(result.result.get("changed", False)) and not elsewhere
+
+    def _hold_back(self, host: str, result: Any) -> None:
+        """Count a change of a role that a frozen host did not get."""
+        role = result.task._role
+        if host in self._held_back and role and self._changed(result):
+            self._held_back[host][role.get_name()] += 1
+            counts = {"trading_held_back": dict(self._held_back[host])}
+            self._variables.set_nonpersistent_facts(host, counts)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """A task did not apply."""
@@ -77,4 +102,5 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over: the counts of each host."""
-        self._write("stats", hosts={host: stats.summarize(host) for host in stats.processed})
+        counts = {host: stats.summarize(host) for host in stats.processed}
+        self._write("stats", hosts=counts, held_back=self._held_back)

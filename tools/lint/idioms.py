@@ -29,6 +29,7 @@ def check(project: Path) -> Iterator[Finding]:
             for task in flat(read(file)):
                 yield from (Finding(file.relative_to(project), what) for what in _files(task))
         yield from _units(project, folder)
+        yield from _dry_runs(project, folder)
 
 
 def _preflight(project: Path, folder: Path) -> Iterator[Finding]:
@@ -69,6 +70,14 @@ def _program(entry: Any) -> Iterator[str]:
     path, mode = str(entry.get("path")), str(entry.get("mode", "0644"))
     if EXECUTABLE.match(mode) and not path.startswith(PROGRAMS):
         yield f"{path} is a program; its place is {' or '.join(PROGRAMS)} (what a person types)"
+
+
+def _dry_runs(project: Path, folder: Path) -> Iterator[Finding]:
+    for part in ("defaults", "vars", "tasks", "templates"):
+        for file in sorted((folder / part).rglob("*.*")):
+            if "ansible_check_mode" in file.read_text():
+                what = "asks ansible_check_mode, which does not know of market hours; ask dry_run"
+                yield Finding(file.relative_to(project), what)
 
 
 def _units(project: Path, folder: Path) -> Iterator[Finding]:

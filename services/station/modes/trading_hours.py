@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from station.clock import to_datetime
 from station.errors import StationError
@@ -20,6 +21,7 @@ from station.modes.markets import UPDATE, market, names, suggestion
 from station.modes.windows import Problem
 
 MARKETS, WINDOWS, MAINTENANCE = "trading_markets", "trading_windows", "trading_maintenance_windows"
+_UTC = ZoneInfo("UTC")
 _MINUTE = 60_000_000
 _HOUR = 60 * _MINUTE
 _WEEK = 7 * 24 * _HOUR
@@ -60,6 +62,7 @@ class Freeze:
         near: as frozen, or its trading begins within the margin.
         why: the markets and windows that trade now or within the margin, in words.
         until: when its trading ends; None while it does not trade, and where it never ends.
+        zone: of the market or window that ends then.
         opens: when its trading begins next, None where it never does.
         problems: what has to be corrected before anybody knows.
     """
@@ -68,6 +71,7 @@ class Freeze:
     near: bool
     why: str
     until: int | None
+    zone: ZoneInfo
     opens: int | None
     problems: tuple[Problem, ...]
 
@@ -79,7 +83,9 @@ class Freeze:
             return f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} corrected"
         if self.frozen and self.until is None:
             return f"{MAINTENANCE} names a time in which it trades nothing"
-        return "" if self.until is None else to_datetime(self.until).isoformat()
+        if self.until is None:
+            return ""
+        return f"{to_datetime(self.until).astimezone(self.zone):%a %Y-%m-%d %H:%M} {self.zone.key}"
 
 
 def read(settings: Mapping[str, Any]) -> TradingHours:
@@ -118,7 +124,7 @@ def freeze(hours: TradingHours, now: int, margin_minutes: int = 0) -> Freeze:
     stretches = hours.stretches(now, end)
     first = next(stretches, None)
     if first is None:
-        return Freeze(bool(problems), bool(problems), "", None, None, problems)
+        return Freeze(bool(problems), bool(problems), "", None, _UTC, None, problems)
     trades, near = first.opens <= now, first.opens <= now + margin_minutes * _MINUTE
     moment = max(first.opens, now)
     # Two may overlap the moment in one name: a window that is written twice.
@@ -129,6 +135,7 @@ def freeze(hours: TradingHours, now: int, margin_minutes: int = 0) -> Freeze:
         near=near or bool(problems),
         why=" and ".join(why),
         until=first.closes if trades and first.closes < end else None,
+        zone=next(one.zone for one in hours.trading if any(one.sessions(first.closes - 1, first.closes))),
         opens=following.opens if following else None,
         problems=problems,
     )

@@ -15,7 +15,7 @@ def test_a_play_is_told_whether_why_and_until_when_a_host_is_frozen():
         "window": "XNYS",
         "closes": "2026-11-27T18:00:00+00:00",
         "opens": "2026-11-30T14:30:00+00:00",
-        "until": "2026-11-27T18:00:00+00:00",
+        "until": "Fri 2026-11-27 13:00 America/New_York",
         "problems": [],
     }
 

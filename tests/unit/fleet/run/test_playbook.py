@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fleet.paths import PROJECT
 from fleet.run import playbook
 from fleet.run.playbook import Outcome
 from fleet.run.progress import Progress
@@ -22,7 +24,7 @@ FAILED = [
         "changed": False,
         "message": "disk full [/srv/x]\n",
     },
-    {"event": "stats", "hosts": {}, "at": 3.0},
+    {"event": "stats", "hosts": {}, "held_back": {}, "at": 3.0},
 ]
 
 
@@ -58,3 +60,61 @@ def test_a_failure_is_one_line_with_host_layer_task_and_message(log: Path, capsy
     assert lines[1].split(maxsplit=1) == ["vps", "failed"]
     assert lines[2].split(maxsplit=1) == ["laptop", "ok 2 s, 1 changed"]
     assert lines[3:] == ["failed vps, base: Install: disk full [/srv/x]", "log: site.log"]
+
+
+def frozen(*, held_back: dict[str, dict[str, int]], failed: bool = False) -> Progress:
+    progress = Progress()
+    for event in (
+        {"event": "play", "play": "Preflight: market hours", "hosts": ["station"], "at": 0.0},
+        {"event": "frozen", "host": "station", "until": "16:00", "why": "XNYS", "at": 0.0},
+        *(FAILED[:-1] if failed else []),
+        {"event": "play", "play": "Market hours: held back", "hosts": ["station"], "at": 3.0},
+        FAILED[2] | {"host": "station", "message": "left as it is", "at": 3.0},
+        {"event": "stats", "hosts": {}, "held_back": held_back, "at": 3.0},
+    ):
+        progress.apply(event)
+    return progress
+
+
+def test_a_run_that_held_changes_back_has_a_status_of_its_own_and_names_host_and_roles(
+    log: Path, capsys: pytest.CaptureFixture[str]
+):
+    log.write_text("fatal: [station]: FAILED!\n")
+    outcome = Outcome(2, frozen(held_back={"station": {"redis": 2, "ssh": 1}}), log, 3.0)
+    assert outcome.status == 75
+    assert printed(outcome, capsys)[-2:] == [
+        "frozen station until 16:00 (XNYS): would change redis (2), ssh (1)",
+        "log: site.log",
+    ]
+
+
+def test_a_failure_beside_it_keeps_ansibles_status(log: Path):
+    assert Outcome(2, frozen(held_back={"station": {"redis": 2}}, failed=True), log, 3.0).status == 2
+    assert Outcome(4, frozen(held_back={"station": {"redis": 2}}), log, 3.0).status == 4
+
+
+def test_a_frozen_host_that_is_as_declared_is_named_and_the_run_is_good(log: Path, capsys: pytest.CaptureFixture[str]):
+    log.write_text("")
+    outcome = Outcome(0, frozen(held_back={"station": {}}), log, 3.0)
+    assert outcome.status == 0
+    assert "frozen station until 16:00 (XNYS): no change" in printed(outcome, capsys)
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\n"])
+def test_an_override_without_a_reason_is_refused_before_anything_runs(reason: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as refused:
+        playbook.main(["--inventory", "inventory/lab", "--override", reason, "playbooks/site.yml"])
+    assert refused.value.code == 2
+    assert "give a reason in words" in capsys.readouterr().err
+
+
+def test_an_override_reaches_the_play_as_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    given: list[str] = []
+
+    def run(*words: Any) -> Outcome:
+        given.extend(words[2])
+        return Outcome(0, Progress(), PROJECT / "x.log", 1.0)
+
+    monkeypatch.setattr(playbook, "run_playbook", run)
+    playbook.main(["--inventory", str(tmp_path), "--override", 'the "feed"\nis down', "playbooks/deploy.yml"])
+    assert given == ["--extra-vars", '{"trading_override": "the \\"feed\\" is down"}']

@@ -23,7 +23,7 @@ def task(kind: str, host: str, name: str = "Do it", at: float = 0.0, **more: Any
 
 
 def stats(**hosts: dict[str, int]) -> dict[str, Any]:
-    return {"event": "stats", "hosts": hosts, "at": 0.0}
+    return {"event": "stats", "hosts": hosts, "held_back": {}, "at": 0.0}
 
 
 def after(*events: dict[str, Any]) -> Progress:
@@ -131,3 +131,33 @@ def test_a_failure_that_a_rescue_caught_is_ok_at_the_end():
     )
     assert progress.cells["vps", "base"].state == "ok"
     assert progress.cells["laptop", "base"].state == "failed"
+
+
+def frozen_run(*later: dict[str, Any], held_back: dict[str, dict[str, int]] | None = None) -> Progress:
+    return after(
+        play("Preflight: market hours", "station", "vps"),
+        {"event": "frozen", "host": "station", "until": "16:00", "why": "XNYS", "at": 0.0},
+        play("Data: event bus", "station", "vps"),
+        task("ok", "station", changed=True, at=2.0),
+        task("ok", "vps", changed=True, at=2.0),
+        *later,
+        stats() | {"held_back": held_back or {"station": {"redis": 1}}},
+    )
+
+
+def test_what_a_frozen_host_did_not_get_is_not_called_changed():
+    progress = frozen_run()
+    assert progress.cells["station", "data"].text() == "ok 2 s, 1 held back"
+    assert progress.cells["vps", "data"].text() == "ok 2 s, 1 changed"
+    assert progress.frozen == {"station": "until 16:00 (XNYS)"}
+    assert progress.held_back == {"station": {"redis": 1}}
+
+
+def test_that_a_host_was_left_as_it_is_is_no_failure():
+    last = play("Market hours: held back", "station"), task("failed", "station", message="left as it is")
+    assert frozen_run(*last).failures() == []
+    assert frozen_run(task("failed", "vps"), *last).failures()[0][:2] == ("vps", "data")
+
+
+def test_a_frozen_host_without_a_difference_held_nothing_back():
+    assert frozen_run(held_back={"station": {}}).held_back == {}

@@ -89,3 +89,10 @@ def test_a_sandbox_that_is_typed_out_and_another_word_of_truth_are_named(finding
     assert len(found) == 2
     assert any("types 8 lines of a sandbox" in line for line in found)
     assert any("LockPersonality=yes; a truth is written true or false" in line for line in found)
+
+
+def test_a_role_that_knows_of_the_command_lines_dry_run_alone_is_named(findings) -> None:
+    task = {"name": "Apply", "store_apply": None, "when": "not ansible_check_mode"}
+    (line,) = findings(configure=[task])
+    assert line.startswith("roles/store/tasks/configure.yml: asks ansible_check_mode")
+    assert findings(configure=[task | {"when": "not dry_run"}]) == []
