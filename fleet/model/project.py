@@ -143,7 +143,7 @@ class Project:
 
     def _plays(self, playbook: Path) -> Iterator[Play]:
         # What is no play at all is ansible-lint's to report, and a dangling import too.
-        entries = self._loader.load_from_file(str(playbook))
+        entries = self._read(playbook)
         for entry in entries if isinstance(entries, list) else ():
             if not isinstance(entry, Mapping):
                 continue
@@ -158,8 +158,7 @@ class Project:
             yield Play(layer, pattern, tuple(_role_name(role) for role in entry.get("roles") or ()))
 
     def _read_role(self, folder: Path) -> Role:
-        defaults = folder / "defaults" / "main.yml"
-        values = self._loader.load_from_file(str(defaults), trusted_as_template=True) if defaults.exists() else None
+        values = self._read(folder / "defaults" / "main.yml")
         values = values if isinstance(values, Mapping) else {}
         options = self.options_of(folder / "meta" / "argument_specs.yml")
         # A role that specifies nothing can be told whatever it has a default for.
@@ -167,11 +166,15 @@ class Project:
 
     def options_of(self, file: Path) -> Spec:
         """Return the options of an argument specification; none when there is no such file."""
-        content: Any = self._loader.load_from_file(str(file)) if file.exists() else None
+        content: Any = self._read(file)
         for key in ("argument_specs", "main", "options"):
             content = content.get(key) if isinstance(content, Mapping) else None
         options = content if isinstance(content, Mapping) else {}
         return {str(name): spec if isinstance(spec, Mapping) else {} for name, spec in options.items()}
+
+    def _read(self, file: Path) -> Any:
+        """Return a file's content as Ansible read it, not a copy: nobody here changes it."""
+        return self._loader.load_from_file(str(file), unsafe=True, trusted_as_template=True) if file.exists() else None
 
 
 _IMPORTS = ("ansible.builtin.import_playbook", "ansible.legacy.import_playbook", "import_playbook")

@@ -18,6 +18,9 @@ PLAY = """
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
   roles: [demo]
 """
+LOOK = """#!/usr/bin/python3
+print('{"changed": false, "missing": [WORDS]}')
+"""
 
 
 @pytest.fixture
@@ -90,3 +93,17 @@ def test_an_entry_with_two_sources_is_refused(play, tmp_path: Path) -> None:
     status, out = play(tasks)
     assert status == 2
     assert "give one of content, template, src, link and directory" in out
+
+
+@pytest.mark.parametrize(("missing", "status"), [("", 0), ('"unheard-of-package"', 2)])
+def test_apt_is_run_only_when_something_is_missing(
+    play, tmp_path: Path, monkeypatch, missing: str, status: int
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "packages.py").write_text(LOOK.replace("WORDS", missing))
+    monkeypatch.setenv("ANSIBLE_LIBRARY", str(library))
+    # A dry run of apt says at once that there is no such package, or that this machine has no apt.
+    got, out = play("- packages: {name: [unheard-of-package]}\n", "--check")
+    assert got == status, out
+    assert ("- unheard-of-package" in out) == (status == 2)
