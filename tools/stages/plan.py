@@ -70,19 +70,20 @@ def _fleet() -> Plan:
     """Return the whole fleet as containers, as in `make lab`: from bare hosts to the faults that need real ones."""
     settings = ["NO_COLOR=1", *(f"{name}={value}" for name, value in mitogen.variables().items())]
     lab = ("--inventory", "inventory/lab")
+
+    def molecule(verb: str, *words: str) -> tuple[str, ...]:
+        return ("env", *settings, PYTHON, "-m", "molecule", verb, "--scenario-name", "fleet", *words)
+
     return Plan(
         "fleet",
         (
-            Stage(
-                "molecule",
-                ("env", *settings, PYTHON, "-m", "molecule", "test", "-s", "fleet", "--destroy=never"),
-                steps=MOLECULE_STEP,
-            ),
+            Stage("molecule", molecule("test", "--destroy=never"), steps=MOLECULE_STEP),
             Stage("dry run", (*PLAY, *lab, "--check", "--expect-no-change")),
             Stage("prove", (PYTHON, "-m", "fleet.run.verify", *lab, "--verbose")),
             _tests("hurt", "tests/integration", f"--ignore={VM_TESTS}"),
         ),
-        clean=Stage("remove", (PYTHON, "-m", "lab.containers", "destroy")),
+        # By Molecule, which would otherwise believe at the next run that the hosts are there.
+        clean=Stage("remove", molecule("destroy")),
         share=28 * 60,
     )
 
