@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from fleet.paths import PROJECT
-from tools.lint import owners, repository, roles, tasks
+from tools.lint import contracts, idioms, owners, repository, roles, tasks
 
-RULES = (roles, tasks, owners, repository)
+RULES = (roles, tasks, idioms, owners, contracts, repository)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,7 +29,7 @@ attributes:
 EXAMPLES = r"""
 - name: Take the machine's older names away
   fleet_migrated:
-    textfile_directory: /var/lib/prometheus/node-exporter
+    textfile_directory: "{{ lookup('declared', 'textfile', of='node_exporter') }}"
 """
 
 RETURN = r"""
