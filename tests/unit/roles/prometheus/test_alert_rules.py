@@ -32,7 +32,7 @@ def test_files_of_the_inventory_come_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "groups", "[1", "other: 1\n"])
 def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "own.yml").write_text(text)
-    with pytest.raises(AnsibleFilterError, match="own.yml is no rule file"):
+    with pytest.raises(AnsibleFilterError, match=r"own\.yml is no rule file"):
         alert_rules(str(PROJECT / "roles/prometheus"), [str(tmp_path / "own.yml")])
 
 
