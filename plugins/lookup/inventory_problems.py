@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,4 +51,11 @@ class LookupModule(LookupBase):
         if terms or kwargs or variables is None:
             raise AnsibleError("query('inventory_problems') takes nothing")
         given = Given(vault.of_this_process() or (), load_extra_vars(self._loader))
-        return check.lines([Path(str(source)) for source in variables["ansible_inventory_sources"]], PROJECT, given)
+        sources = [Path(str(source)) for source in variables["ansible_inventory_sources"]]
+        return check.lines([source for source in sources if not _molecules_own(source)], PROJECT, given)
+
+
+def _molecules_own(source: Path) -> bool:
+    """Tell whether Molecule has added this source to the run: it has variables of Molecule and no host."""
+    folder = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
+    return bool(folder) and source.is_relative_to(str(folder))

@@ -32,8 +32,8 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def preflight() -> Ask:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_VAULT")}
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_VAULT")} | more
         command = [str(VENV_BIN / "ansible-playbook"), "playbooks/preflight.yml", *words]
         return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
 
@@ -63,3 +63,11 @@ def test_a_hosts_file_is_refused_with_its_folder(preflight: Ask):
     done = preflight("-i", "inventory/vm/hosts.yml")
     assert done.returncode != 0
     assert "give the folder that it lies in" in done.stdout
+
+
+def test_the_source_that_molecule_adds_to_a_run_is_no_inventory(preflight: Ask, tmp_path: Path):
+    (tmp_path / "hosts.yml").write_text("all: {vars: {molecule_file: x}}\n")
+    sources = ["-i", str(tmp_path), "-i", str(INVENTORIES / "vm")]
+    assert "several inventories in one run" in preflight(*sources).stdout
+    done = preflight(*sources, MOLECULE_EPHEMERAL_DIRECTORY=str(tmp_path))
+    assert "several inventories in one run" not in done.stdout
