@@ -107,17 +107,17 @@ def _rendered(name: str, wish: Wish) -> str:
 
 
 def _with_play(text: str, wish: Wish) -> str:
-    """Return a playbook with one play more, made like its last one."""
-    last = PLAY.split(text.rstrip() + "\n")[-1]
+    """Return a playbook with one play more, made like its last one that applies roles, and behind it."""
+    last = [play for play in PLAY.split(text) if "  roles:\n" in play][-1]
     layer = yaml.safe_load(last)[0]["name"].partition(":")[0].strip()
-    play = re.sub(
-        r"^- name: .*$", f'- name: "{layer}: {wish.name.replace("_", " ")}"', last, count=1, flags=re.MULTILINE
-    )
+    title = f'- name: "{layer}: {wish.name.replace("_", " ")}"'
+    play = re.sub(r"^- name: .*$", title, last.rstrip(), count=1, flags=re.MULTILINE)
     play = re.sub(r"^  hosts: .*$", f"  hosts: {wish.group}", play, count=1, flags=re.MULTILINE)
     head, _, roles = play.partition("  roles:\n")
-    first = roles.splitlines()[0]
-    first = re.sub(r"role: \w+", f"role: {wish.name}", re.sub(r"tags: \[\w+\]", f"tags: [{wish.name}]", first))
-    return f"{text.rstrip()}\n\n{head}  roles:\n{first}\n"
+    first = re.sub(r"tags: \[\w+\]", f"tags: [{wish.name}]", roles.splitlines()[0])
+    first = re.sub(r"role: \w+", f"role: {wish.name}", first)
+    rest = text.partition(last)[2]
+    return text.partition(last)[0] + f"{last.rstrip()}\n\n{head}  roles:\n{first}\n" + (f"\n{rest}" if rest else "")
 
 
 def _with_row(text: str, row: str) -> str:

@@ -32,7 +32,6 @@ def check(fleet: Fleet, now: Callable[[], datetime] = lambda: datetime.now(UTC))
     """
     rule = _rule(of_datetime(now()))
     for host in fleet.hosts:
-        yield from _words(fleet, host)
         for refusal in asked(rule, fleet.settings(host), fleet.options(host), fleet):
             yield _placed(fleet, host, refusal)
     for item in fleet.definitions:
@@ -48,15 +47,6 @@ def _rule(now: int) -> Rule:
             yield Refusal(re.sub(r"\[(\d+)\]", r".\1", problem.key), problem.wrong, problem.right)
 
     return rule
-
-
-def _words(fleet: Fleet, host: str) -> Iterator[Problem]:
-    """Yield words in place of lists: a specification would split them, and a play does not."""
-    known = fleet.settings(host)
-    for key in (MARKETS, WINDOWS, MAINTENANCE):
-        value = known.raw(key) if key in known else []
-        if isinstance(value, str) and "{" not in value:
-            yield Problem(fleet.place(host, key), host, key, f"{str(value)!r} is no list", f"write [{value}]")
 
 
 def _placed(fleet: Fleet, host: str, refusal: Refusal) -> Problem:

@@ -115,6 +115,7 @@ def test_an_override_reaches_the_play_as_one_line(monkeypatch: pytest.MonkeyPatc
         given.extend(words[2])
         return Outcome(0, Progress(), PROJECT / "x.log", 1.0)
 
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {alpha: }}\n")
     monkeypatch.setattr(playbook, "run_playbook", run)
     playbook.main(["--inventory", str(tmp_path), "--override", 'the "feed"\nis down', "playbooks/deploy.yml"])
     assert given == ["--extra-vars", '{"trading_override": "the \\"feed\\" is down"}']
