@@ -64,7 +64,9 @@ def planned(wish: Wish, project: Path) -> dict[Path, str]:
         raise UserError(f"roles/{wish.name} is there already; choose another NAME or go on with it")
     playbook = project / "playbooks" / f"{wish.playbook}.yml"
     if not playbook.exists():
-        layers = ", ".join(sorted(file.stem for file in playbook.parent.glob("*.yml")))
+        layers = ", ".join(
+            sorted(file.stem for file in playbook.parent.glob("*.yml") if "\n  roles:\n" in file.read_text())
+        )
         raise UserError(f"PLAYBOOK={wish.playbook}: there is no playbooks/{wish.playbook}.yml, only {layers}")
     files = {project / path: text for path, text in _written(wish).items()}
     files[playbook] = _with_play(playbook.read_text(), wish)
@@ -107,8 +109,10 @@ def _rendered(name: str, wish: Wish) -> str:
 
 
 def _with_play(text: str, wish: Wish) -> str:
-    """Return a playbook with one play more, made like its last one."""
-    last = PLAY.split(text.rstrip() + "\n")[-1]
+    """Return a playbook with one play more, made like its last one and behind it."""
+    plays = PLAY.split(text.rstrip() + "\n")
+    number = max(number for number, play in enumerate(plays) if "\n  roles:\n" in play)
+    last = plays[number].rstrip() + "\n"
     layer = yaml.safe_load(last)[0]["name"].partition(":")[0].strip()
     play = re.sub(
         r"^- name: .*$", f'- name: "{layer}: {wish.name.replace("_", " ")}"', last, count=1, flags=re.MULTILINE
@@ -117,7 +121,8 @@ def _with_play(text: str, wish: Wish) -> str:
     head, _, roles = play.partition("  roles:\n")
     first = roles.splitlines()[0]
     first = re.sub(r"role: \w+", f"role: {wish.name}", re.sub(r"tags: \[\w+\]", f"tags: [{wish.name}]", first))
-    return f"{text.rstrip()}\n\n{head}  roles:\n{first}\n"
+    own = f"{last}\n{head}  roles:\n{first}\n"
+    return "".join([*plays[:number], own, *(f"\n{play}" for play in plays[number + 1 :])])
 
 
 def _with_row(text: str, row: str) -> str:
