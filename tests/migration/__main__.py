@@ -89,6 +89,7 @@ def walk(before: str) -> None:
         raise WalkError(f"of {', '.join(blind)} no older name is seen, so none would be missed: mend tests/migration")
     step("this commit", "git", "checkout", "--quiet", "--detach", this_commit())
     step("its tools", "make", "setup")
+    step("what only this machine knows", ".venv/bin/python", "-m", "lab.containers", "create")
     step("site.yml over the older hosts", "make", "site")
     step("the hosts prove it", "make", "verify")
     compare(first, look())
