@@ -64,7 +64,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
             "the events lie in /var/lib/redis-bus and would be left behind",
         ],
     ),
-    ({"redis_save": "often"}, ["failed to validate", "Invalid save parameters"]),
+    ({"redis_save": "often"}, ["redis_save: 'often' is no snapshot rule"]),
     (
         {"redis_users": USERS, "redis_passwords": PASSWORDS},
         ["Unknown command or category name in ACL"],

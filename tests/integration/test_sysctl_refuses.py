@@ -27,15 +27,15 @@ def state():
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"sysctl_settings": {"net.ipv4.tcp_fastopen": 1}, "sysctl_tuning": {"net/ipv4/tcp_fastopen": 1}},
-        "net.ipv4.tcp_fastopen has two owners, sysctl_settings and sysctl_tuning",
+        "sysctl key net.ipv4.tcp_fastopen is claimed by sysctl_settings too",
     ),
     (
         {"sysctl_tuning": {"vm.dirty_ratio": 5, "vm.dirty_background_ratio": 5}},
-        "vm.dirty_background_ratio = 5 is not below vm.dirty_ratio = 5",
+        "vm.dirty_background_ratio: 5 is not below vm.dirty_ratio = 5",
     ),
     ({"sysctl_tuning": {"vm.dirty_ratio": 5, "vm.dirty_bytes": 1000}}, "exclude each other"),
     ({"sysctl_tuning": {"kernel.sched_migration_cost_ns": 5000000}}, "moved it to debugfs in 5.13"),
-    ({"sysctl_tuning": {"net.ipv4.tcp_fastopen": True}}, "true is not a kernel value, write 1"),
+    ({"sysctl_tuning": {"net.ipv4.tcp_fastopen": True}}, "true is not a kernel value; write 1"),
     ({"sysctl_tuning": {"net.ipv4.tcp_fastopen": "fast"}}, "the kernel refuses fast: Invalid argument"),
 ]
 
