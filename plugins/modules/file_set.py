@@ -111,6 +111,7 @@ else:
     from ansible.module_utils.machine_record import Records, identity, set_aside
 
 FOLDER = Path("/var/lib/fleet/file_sets")
+OTHERS = 0o077
 
 
 class FileSetError(Exception):
@@ -141,7 +142,8 @@ class State:
         words = f"mode: {self.mode:04o} owner: {self.uid}:{self.gid}\n"
         if self.directory:
             return f"directory {words}"
-        return words + ("(a secret)\n" if secret else f"{self.content}")
+        # A secret that goes, such as a former receiver's, is in no set any more: its mode tells.
+        return words + ("(a secret)\n" if secret or not self.mode & OTHERS else f"{self.content}")
 
 
 @dataclass(frozen=True)

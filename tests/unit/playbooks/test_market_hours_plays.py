@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ IMPORT = "ansible.builtin.import_playbook"
 # The two that decide and report; the whole site, which imports the layers; and one that refuses a host in its hours.
 OTHERS = {"preflight", "held_back", "site", "latency"}
 LAYERS = sorted(path.stem for path in (PROJECT / "playbooks").glob("*.yml") if path.stem not in OTHERS)
+BLOCK = ("block", "rescue", "always")
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 # From noon to noon and from midnight to midnight: open whatever the minute.
 ALWAYS = [
@@ -58,6 +59,28 @@ def test_a_playbook_asks_for_the_market_hours_first_obeys_in_each_role_and_repor
         assert {"tasks", "pre_tasks", "post_tasks"} & set(play) == set()
         for role in play["roles"]:
             assert role["check_mode"] == "{{ dry_run }}"
+
+
+def steps(tasks: Sequence[dict[str, Any]], above: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the tasks, each with what its blocks say for it."""
+    for task in tasks:
+        own = {**above, **{key: value for key, value in task.items() if key not in BLOCK}}
+        inside = [one for key in BLOCK for one in task.get(key, ())]
+        yield from steps(inside, own) if inside else [own]
+
+
+def test_what_a_role_runs_on_a_frozen_host_too_only_looks_or_asks_whether_it_may_change_something():
+    files = (PROJECT / "roles").glob("*/tasks/*.yml")
+    runs = [
+        task
+        for file in files
+        for task in steps(yaml.safe_load(file.read_text()), {})
+        if not task.get("check_mode", True)
+    ]
+    here = [task for task in runs if task.get("delegate_to") != "localhost"]
+    assert len(here) > 10
+    asks = [task for task in here if re.search(r"\bdry_run\b", json.dumps(task))]
+    assert [task["name"] for task in here if task.get("changed_when") is not False and task not in asks] == []
 
 
 def test_the_site_decides_once_and_reports_once_for_all_layers():

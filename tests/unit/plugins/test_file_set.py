@@ -203,6 +203,21 @@ def test_the_difference_of_a_secret_does_not_show_it(files):
     assert not {"old-secret", "new-secret"} & {line for text in diff.values() for line in text.split()}
 
 
+def test_the_difference_does_not_show_a_file_that_was_its_owner_s_alone_when_it_goes(files, tmp_path):
+    files.add("x", "old-secret", secret=True, mode="0600").add("y", "for all").converge()
+    hidden, shown = files.declare(files=[], purge=[f"{tmp_path}/[xy]"]).converge()["diff"]
+    assert "old-secret" not in hidden["before"]
+    assert "for all" in shown["before"]
+
+
+def test_the_difference_does_not_show_what_was_its_owner_s_alone_when_all_may_read_the_new(files):
+    files.add("x", "old-secret", mode="0600").converge()
+    files.options["files"] = []
+    (diff,) = files.add("x", "for all").converge()["diff"]
+    assert "old-secret" not in diff["before"]
+    assert "for all" in diff["after"]
+
+
 def test_no_log_of_the_host_and_no_result_has_a_secret(tmp_path, monkeypatch, capsys):
     logged: list[str] = []
     monkeypatch.setattr(
