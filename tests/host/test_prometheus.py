@@ -52,7 +52,7 @@ def test_every_exporter_of_the_inventory_is_a_target_once(host, settings, promis
 
 
 def test_every_target_is_up(host, settings):
-    # QuestDB answers with a metric of the value null while none of its workers has run a job yet: one scrape is lost then.
+    # QuestDB says null for a metric while none of its workers has run a job: that scrape is lost.
     for _ in range(6):
         targets = api(host, settings, "targets?state=active")["activeTargets"]
         down = {t["scrapeUrl"]: t["lastError"] for t in targets if t["health"] != "up"}
