@@ -23,13 +23,14 @@ TRADING = tuple(
         r"/usr/lib/systemd/network/80-wifi-station\.network\.example",
         r"/var/lib/station(/(halt|journal|momentum|replay))?",
         r"/var/lib/station-oversight",
+        r"/usr/local/libexec/station",
         r"station(-anchor)?(@.*)?\.(service|socket|target)",
         r"system-station(\\x2danchor)?\.slice",
     )
 )
 # Text of configuration and programs that names what has another name now.
 OLD_WORDS = (
-    r"station-(irq|nic|kernel|boot-guard|latency)|[./]station[._]trial|libexec/station|src/station|10-station\.conf"
+    r"station-(irq|nic|kernel|boot-guard|latency)|[./]station[._]trial|libexec/station/(?!anchor)|src/station|10-station\.conf"
     r"|99-zz-station|60-station|05-station-|/var/lib/station/(units|file_sets|kernel|onload|ssh-rollback)"
     r"|station_(irq|reboot|boot|firmware)_"
 )
@@ -41,7 +42,7 @@ PATHS = (
     " find /etc/station /var/lib/station /etc/systemd/system/*.wants -mindepth 1 -maxdepth 1 2>/dev/null | grep station"
 )
 UNITS = "systemctl list-units --all --plain --no-legend --no-pager '*station*' | cut -d' ' -f1"
-WORDS = f"grep --recursive --files-with-matches --binary-files=without-match -E '{OLD_WORDS}' /etc /usr/local"
+WORDS = f"grep --recursive --files-with-matches --binary-files=without-match -P '{OLD_WORDS}' /etc /usr/local"
 METRICS = "grep --no-filename --only-matching -E '^station_[a-z_]+' /var/lib/prometheus/node-exporter/*.prom"
 HISTORY = (
     "for file in /var/lib/station/journal/*.segment /var/lib/station-oversight/checkpoints/*;"

@@ -89,6 +89,11 @@ UNITS = (
     "station-kernel.service",
     "station-nic.service",
 )
+# The machine's, by name: programs of the trading services are in the same folder now.
+PROGRAMS = (
+    *("boot-guard", "irq-affinity", "irq-policy", "irq_plan.py", "latency-run", "latency_plan.py", "nic-settings"),
+    *("nic_ethtool.py", "station-kernel", "xdp-smoke"),
+)
 REMOVED = (
     *(f"/etc/systemd/system/{place}{unit}" for unit in UNITS for place in ("*.wants/", "")),
     "/etc/systemd/system/*.target.d/50-station-boot-guard.conf",
@@ -97,14 +102,14 @@ REMOVED = (
     "/etc/station/nic.json",
     "/etc/grub.d/42_station_trial",
     "/boot/grub/grub.cfg.station",
-    "/usr/local/libexec/station",
+    *(f"/usr/local/libexec/station/{program}" for program in PROGRAMS),
     "/usr/local/src/station",
     "/run/station",
     "/run/station-irq",
     "/run/station-nic",
 )
 # Folders that the trading services share on some hosts, and that nobody needs on the others.
-SHARED = ("/etc/station", STATE)
+SHARED = ("/etc/station", "/usr/local/libexec/station", STATE)
 IN_FLIGHT = ("staged", "armed")
 INPUTS = ("inputs", "reload_inputs")
 

@@ -61,6 +61,7 @@ FILES = {
     f"{UNIT}/station.target": "[Unit]\n",
     f"{UNIT}/station-anchor.socket": "[Socket]\n",
     "/opt/station/confirmed": "r f",
+    "/usr/local/libexec/station/anchor.py": "#!/usr/bin/python3\n",
     "/var/lib/station/journal/000000000001.segment": "\x00",
     "/var/lib/station/momentum/producer": "7",
     "/var/lib/station/halt/latch": "denied",
@@ -183,7 +184,7 @@ def test_a_dry_run_says_everything_and_changes_nothing(host):
     result = host.migrate(check=True)
     assert result["changed"]
     assert "/etc/ssh/sshd_config.d/10-fleet.conf" in result["renamed"]
-    assert "/usr/local/libexec/station" in result["removed"]
+    assert "/usr/local/libexec/station/boot-guard" in result["removed"]
     assert host.files() == before
     assert host.words == []
 
