@@ -21,7 +21,7 @@ BEFORE = Seen(
         "/etc/systemd/system/station-irq.service",
         "/etc/systemd/system/multi-user.target.wants/station-nic.service",
         "/etc/systemd/system/redis-server@bus.service.d/10-station.conf",
-        "/usr/local/libexec/station",
+        "/usr/local/libexec/station/boot-guard",
         "/var/lib/station/units",
         "/run/station",
         "station-boot-guard.service",
