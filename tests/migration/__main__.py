@@ -20,7 +20,7 @@ from tests.migration.seen import Host, Seen, left_over, lost
 # The last commit under which machine and trading services shared their names.
 BEFORE = "e1d64f8"
 CLONE = BUILD / "migration"
-# The feed goes on where it was, and the sample that it replays is another one since: its bars are not stored from the start.
+# The feed goes on where it was, and its sample is another one since: the bars before that are not stored.
 PROOF = (
     *(".venv/bin/python", "-m", "pytest", "-q", "tests/host", "--inventory=inventory/lab"),
     "--deselect=tests/host/test_services.py::test_the_database_holds_exactly_the_bars_that_were_replayed",
