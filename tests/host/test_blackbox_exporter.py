@@ -37,8 +37,9 @@ def test_a_port_that_answers_and_one_that_does_not_are_told_apart(host: Host, se
     assert probe(host, settings, "tls", ssh)["probe_success"] == 0
 
 
-@pytest.mark.parametrize(("path", "success"), [("/metrics", 1), ("/nothing-here", 0)])
-def test_a_page_that_is_there_and_one_that_is_not_are_told_apart(host, settings, path: str, success: int) -> None:
+# A probe that names no target is a bad request.
+@pytest.mark.parametrize(("path", "success"), [("/metrics", 1), ("/probe", 0)])
+def test_a_page_and_a_refusal_are_told_apart(host: Host, settings: Settings, path: str, success: int) -> None:
     own = f"http://{settings['blackbox_exporter_address']}:{settings['blackbox_exporter_port']}"
     assert probe(host, settings, "http_2xx", f"{own}{path}")["probe_success"] == success
 
