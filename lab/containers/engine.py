@@ -22,6 +22,7 @@ SOCKET = RUNTIME / "docker.sock"
 PID_FILE = RUNTIME / "docker.pid"
 OWNER = RUNTIME / "project"
 FIREWALL = RUNTIME / "firewall.json"
+BRIDGE = "station-lab"  # named by us, not by the engine: what a dead engine left is known as ours, by any clone
 DATA = LAB_STATE / "engine"
 PACKAGES = ("docker.io", "iptables", "mmdebstrap")
 # On a host whose /sys/fs/cgroup is not a pure v2 tree, containers that run systemd share one cgroup root and
@@ -66,6 +67,7 @@ def stop() -> None:
         return
     if _is_ours():
         _end(int(PID_FILE.read_text()))
+    _remove_bridge()
     firewall.remove_docker_rules(FIREWALL)
     shutil.rmtree(DATA, ignore_errors=True)
     shutil.rmtree(RUNTIME, ignore_errors=True)
@@ -144,9 +146,16 @@ def _is_ours() -> bool:
     return PID_FILE.exists() and Path(f"/proc/{PID_FILE.read_text().strip()}").exists()
 
 
+def _remove_bridge() -> None:
+    """Remove the bridge that an engine left which was killed; while no engine of ours runs it belongs to nobody."""
+    if Path("/sys/class/net", BRIDGE).exists():
+        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
+
+
 def _start_daemon() -> None:
     RUNTIME.mkdir(mode=0o700, exist_ok=True)
     firewall.remember(FIREWALL)
+    _remove_bridge()
     DATA.mkdir(parents=True, exist_ok=True)
     command = [
         "dockerd",

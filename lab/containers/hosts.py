@@ -20,6 +20,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from fleet.errors import UserError
 from fleet.paths import LAB_INVENTORY, LAB_STATE
+from lab.containers import engine
 
 NETWORK = "station-lab"
 SUBNET = ipaddress.ip_network("10.77.0.0/24")
@@ -152,7 +153,8 @@ def _provide_network(client: docker.DockerClient) -> None:
                 "choose another one in inventory/lab/hosts.yml and lab/containers/hosts.py"
             ) from None
         pool = IPAMConfig(pool_configs=[IPAMPool(subnet=str(SUBNET))])
-        client.networks.create(NETWORK, driver="bridge", ipam=pool, labels={LABEL: "network"})
+        named = {"com.docker.network.bridge.name": engine.BRIDGE}
+        client.networks.create(NETWORK, driver="bridge", ipam=pool, options=named, labels={LABEL: "network"})
 
 
 def _route_into_subnet() -> str | None:
