@@ -67,8 +67,7 @@ def stop() -> None:
         return
     if _is_ours():
         _end(int(PID_FILE.read_text()))
-    _remove_bridge()
-    firewall.remove_docker_rules(FIREWALL)
+    _remove_leftovers()
     shutil.rmtree(DATA, ignore_errors=True)
     shutil.rmtree(RUNTIME, ignore_errors=True)
 
@@ -146,16 +145,18 @@ def _is_ours() -> bool:
     return PID_FILE.exists() and Path(f"/proc/{PID_FILE.read_text().strip()}").exists()
 
 
-def _remove_bridge() -> None:
-    """Remove the bridge that an engine left which was killed; while no engine of ours runs it belongs to nobody."""
+def _remove_leftovers() -> None:
+    """Remove bridge and rules of an engine that ended or was killed: they would rewrite the next lab's senders."""
     if Path("/sys/class/net", BRIDGE).exists():
         subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
+    if FIREWALL.exists():
+        firewall.remove_docker_rules(FIREWALL, BRIDGE)
 
 
 def _start_daemon() -> None:
     RUNTIME.mkdir(mode=0o700, exist_ok=True)
+    _remove_leftovers()
     firewall.remember(FIREWALL)
-    _remove_bridge()
     DATA.mkdir(parents=True, exist_ok=True)
     command = [
         "dockerd",

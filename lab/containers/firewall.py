@@ -23,21 +23,22 @@ def remember(state: Path) -> None:
     state.write_text(json.dumps(values))
 
 
-def remove_docker_rules(state: Path) -> None:
+def remove_docker_rules(state: Path, bridge: str) -> None:
     """Take the engine's chains and rules out and restore what `remember` recorded; other rules stay."""
     values = json.loads(state.read_text())
-    _run(["iptables-restore"], without_docker(_run(["iptables-save"]), values["policy"]))
+    _run(["iptables-restore"], without_docker(_run(["iptables-save"]), bridge, values["policy"]))
     FORWARDING.write_text(values["forwarding"])
 
 
-def without_docker(rules: str, policy: str) -> str:
-    """Return iptables-save output without Docker's chains and rules.
+def without_docker(rules: str, bridge: str, policy: str) -> str:
+    """Return iptables-save output without Docker's chains and the rules of a bridge.
 
     Args:
         rules: the output of `iptables-save`.
+        bridge: the lab's; an engine that was killed leaves the rules of its bridge behind.
         policy: policy that the FORWARD chain shall have, `ACCEPT` or `DROP`.
     """
-    kept = [line for line in rules.splitlines() if "DOCKER" not in line]
+    kept = [line for line in rules.splitlines() if "DOCKER" not in line and bridge not in line.split()]
     return re.sub(r"^:FORWARD \w+", f":FORWARD {policy}", "\n".join(kept) + "\n", flags=re.MULTILINE)
 
 

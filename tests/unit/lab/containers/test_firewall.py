@@ -23,7 +23,9 @@ WITH_DOCKER = """\
 -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 -A FORWARD -j DOCKER-USER
 -A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -i lab0 ! -o lab0 -j ACCEPT
 -A FORWARD -i wg0 -j OWN
+-A FORWARD -i lab01 -j OWN
 -A DOCKER-ISOLATION-STAGE-1 -j RETURN
 -A DOCKER-ISOLATION-STAGE-2 -j RETURN
 -A DOCKER-USER -j RETURN
@@ -35,6 +37,7 @@ COMMIT
 :DOCKER - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
 -A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 10.77.0.0/24 ! -o lab0 -j MASQUERADE
 -A POSTROUTING -o wg0 -j MASQUERADE
 COMMIT
 """
@@ -47,6 +50,7 @@ WITHOUT = """\
 :OWN - [0:0]
 -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 -A FORWARD -i wg0 -j OWN
+-A FORWARD -i lab01 -j OWN
 -A OWN -j ACCEPT
 COMMIT
 *nat
@@ -57,14 +61,14 @@ COMMIT
 """
 
 
-def test_the_engines_chains_go_and_the_machines_own_rules_stay():
-    assert without_docker(WITH_DOCKER, "ACCEPT") == WITHOUT
+def test_the_engines_chains_and_its_bridges_rules_go_and_the_machines_own_rules_stay():
+    assert without_docker(WITH_DOCKER, "lab0", "ACCEPT") == WITHOUT
 
 
 @pytest.mark.parametrize("policy", ["ACCEPT", "DROP"])
 def test_the_forwarding_policy_is_the_one_that_was_there_before(policy: str):
-    assert re.findall(r"^:FORWARD (\w+)", without_docker(WITH_DOCKER, policy), re.MULTILINE) == [policy]
+    assert re.findall(r"^:FORWARD (\w+)", without_docker(WITH_DOCKER, "lab0", policy), re.MULTILINE) == [policy]
 
 
 def test_without_an_engine_nothing_changes():
-    assert without_docker(WITHOUT, "ACCEPT") == WITHOUT
+    assert without_docker(WITHOUT, "lab0", "ACCEPT") == WITHOUT
