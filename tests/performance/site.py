@@ -26,13 +26,15 @@ from tools import report
 from tools.pages import performance
 
 SITE = "playbooks/site.yml"
-GOAL = report.Goal(below=60, ratio=0.2)
+# Of today's tasks under ansible-core's defaults, which are themselves fewer than they were.
+GOAL = report.Goal(below=60, ratio=0.4)
 LOGS = BUILD / "bench" / "logs"
 DEFAULTS_CONFIG = BUILD / "bench" / "defaults.cfg"
 # What Ansible needs to find the project's parts, and nothing that makes it faster.
 DEFAULTS = f"""[defaults]
 roles_path = {PROJECT}/roles
 filter_plugins = {PROJECT}/plugins/filter
+action_plugins = {PROJECT}/plugins/action
 lookup_plugins = {PROJECT}/plugins/lookup
 library = {PROJECT}/plugins/modules
 module_utils = {PROJECT}/fleet/host
