@@ -23,6 +23,8 @@ TRADING = tuple(
         r"/usr/lib/systemd/network/80-wifi-station\.network\.example",
         r"/var/lib/station(/(halt|journal|momentum|replay))?",
         r"/var/lib/station-oversight",
+        # The machine's own record of a unit has the unit's name.
+        r"/var/lib/fleet/units/station(-anchor)?(@.*)?\.(service|socket|target)\.json",
         r"/usr/local/libexec/station",
         r"station(-anchor)?(@.*)?\.(service|socket|target)",
         r"system-station(\\x2danchor)?\.slice",
