@@ -11,12 +11,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.errors import UserError
 from fleet.paths import BUILD
-from lab.containers import image
+from lab import archive
 
 FOLDER = BUILD / "programs"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -28,26 +29,21 @@ class Programs:
 
     Attributes:
         name: of the folder under build/programs.
-        packages: Debian package names; what they depend on comes along.
-        suite: the release they are taken from.
+        packages: their names, the same in both distributions; what they depend on comes along.
+        suites: the release they are taken from, by distribution.
     """
 
     name: str
     packages: tuple[str, ...]
-    suite: str
+    suites: Mapping[str, str] = field(default_factory=lambda: archive.SUITES)
 
     @property
     def root(self) -> Path:
         """Return the folder that stands for / of the packages."""
         return FOLDER / self.name
 
-    @property
-    def recipe(self) -> str:
-        """Return what the folder is made of, in words; another recipe is another folder."""
-        return " ".join((self.suite, *self.packages))
 
-
-REDIS = Programs("redis", ("redis-server", "redis-tools"), "trixie")
+REDIS = Programs("redis", ("redis-server", "redis-tools"))
 
 
 def provide(programs: Programs) -> Path:
@@ -56,16 +52,18 @@ def provide(programs: Programs) -> Path:
     Raises:
         UserError: no apt or mmdebstrap, no archive, or a package cannot be had.
     """
-    note = programs.root / ".recipe"
-    if note.is_file() and note.read_text() == programs.recipe:
+    distribution = archive.own()
+    suite = programs.suites[distribution]
+    # Another recipe is another folder.
+    recipe, note = " ".join((suite, *programs.packages)), programs.root / ".recipe"
+    if note.is_file() and note.read_text() == recipe:
         return programs.root
     _require_tools()
-    mirror = image.find_mirrors("Debian").main
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{programs.name}-", dir=FOLDER) as work:
         fresh = Path(work, "root")
-        _unpack(programs, fresh, mirror)
-        (fresh / ".recipe").write_text(programs.recipe)
+        _unpack(programs, fresh, distribution, suite)
+        (fresh / ".recipe").write_text(recipe)
         if programs.root.exists():
             programs.root.rename(Path(work, "old"))
         fresh.rename(programs.root)
@@ -99,11 +97,11 @@ def _require_tools() -> None:
         )
 
 
-def _unpack(programs: Programs, root: Path, mirror: str) -> None:
-    include = f"--include={','.join(programs.packages)}"
-    words = ["mmdebstrap", "--variant=extract", include, programs.suite, str(root), mirror]
+def _unpack(programs: Programs, root: Path, distribution: str, suite: str) -> None:
+    options = (f"--components={archive.COMPONENTS[distribution]}", f"--include={','.join(programs.packages)}")
+    words = ["mmdebstrap", "--variant=extract", *options, suite, str(root), *archive.sources(distribution, suite)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"PATH": PATH})
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         reason = [line for line in lines if line.startswith("E:")] or lines[-1:] or ["mmdebstrap gives no reason"]
-        raise UserError(f"cannot unpack {', '.join(programs.packages)} of {programs.suite} from {mirror}: {reason[0]}")
+        raise UserError(f"cannot unpack {', '.join(programs.packages)} of {distribution} {suite}: {reason[0]}")

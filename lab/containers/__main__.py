@@ -16,7 +16,7 @@ from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 from fleet.run import playbook, verify
-from lab import samples
+from lab import archive, samples
 from lab.containers import engine, hosts, image, secrets, services, status
 from tools import report
 
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Create the fleet, provision it, prove it, and say what to look at."""
-    began, cached = time.monotonic(), image.is_cached(options.image)
+    began, cached = time.monotonic(), image.is_cached(options.image or image.default())
     create(options)
     limit = ",".join(hosts.select(options.hosts))
     site = playbook.run_playbook("playbooks/site.yml", LAB_INVENTORY, ["--limit", limit], verbose=options.verbose)
@@ -86,12 +86,12 @@ def create(options: argparse.Namespace) -> int:
     client = engine.start()
     _say(f"container engine  {client.version()['Version']}")
     secrets.make_vault()
-    ubuntu = options.image.startswith("ubuntu")
-    mirrors = image.NO_MIRRORS if ubuntu else image.find_mirrors("Debian")
+    name = options.image or image.default()
+    mirrors = archive.NO_MIRRORS if name.startswith("ubuntu") else archive.find_mirrors("Debian")
     secrets.write_local_values(mirrors, samples.provide())
     key = secrets.make_ssh_key()
-    tag = image.provide(client, options.image)
-    _say(f"base image        {options.image}")
+    tag = image.provide(client, name)
+    _say(f"base image        {name}")
     hosts.create(client, tag, selected, key, _say)
     return 0
 
@@ -132,7 +132,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
                 help="Ansible's output live",
             )
         if verb in {up, create}:
-            sub.add_argument("--image", default=os.environ.get("LAB_IMAGE") or image.DEFAULT, help="base image")
+            sub.add_argument("--image", default=os.environ.get("LAB_IMAGE"), help="base image")
     return parser.parse_args(arguments)
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -16,12 +15,13 @@ from docker.errors import DockerException, ImageNotFound
 
 from fleet.errors import UserError
 from fleet.paths import BUILD
-from lab import mmdebstrap
+from lab import archive, mmdebstrap
 from lab.containers import engine
 from lab.containers.hosts import run_inside
 
-SUITES = {"debian:12": "bookworm", "debian:13": "trixie"}
-DEFAULT = "debian:13"
+# What is made from the distribution's archive, if this machine knows it.
+SYSTEMS = {"debian:12": ("Debian", "bookworm"), "debian:13": ("Debian", "trixie"), "ubuntu:24.04": ("Ubuntu", "noble")}
+DEFAULTS = {"Debian": "debian:13", "Ubuntu": "ubuntu:24.04"}
 PACKAGES = (
     "ca-certificates",
     "dbus",
@@ -40,40 +40,9 @@ OPTIONS = ("--variant=minbase", "--skip=cleanup/apt/lists", '--customize-hook=rm
 CACHE = BUILD / "lab"
 
 
-@dataclass(frozen=True)
-class Mirrors:
-    """The distribution's archives, as the machine's own apt sources name them."""
-
-    main: str
-    security: str
-
-
-NO_MIRRORS = Mirrors(main="", security="")  # for images that keep the sources they come with
-
-
-def find_mirrors(distribution: str) -> Mirrors:
-    """Read the archive's addresses from this machine's apt sources.
-
-    Args:
-        distribution: `Debian` or `Ubuntu`, as apt calls the origin.
-
-    Raises:
-        UserError: none of the sources belongs to that distribution.
-    """
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    rows = [line.split("|") for line in done.stdout.splitlines()]
-    uris = {label: uri.rstrip("/") for origin, label, uri in rows if origin == distribution}
-    if distribution not in uris:
-        raise UserError(
-            f"no {distribution} archive among this machine's apt sources: add one (with `apt-get update`), "
-            "or choose an image of this machine's own distribution by LAB_IMAGE="
-        )
-    return Mirrors(main=uris[distribution], security=uris.get(f"{distribution}-Security", uris[distribution]))
+def default() -> str:
+    """Return the image that the lab takes when none is named: of the distribution whose archive is known here."""
+    return DEFAULTS[archive.own()]
 
 
 def provide(client: docker.DockerClient, name: str) -> str:
@@ -81,7 +50,7 @@ def provide(client: docker.DockerClient, name: str) -> str:
 
     Args:
         client: the engine.
-        name: `debian:13`, `debian:12`, or an image that a registry has, such as `ubuntu:24.04`.
+        name: `debian:13`, `debian:12`, `ubuntu:24.04`, or an image that a registry has.
 
     Raises:
         UserError: the archive or registry cannot be reached, or the image cannot be made.
@@ -91,8 +60,8 @@ def provide(client: docker.DockerClient, name: str) -> str:
     try:
         client.images.get(tag)
     except ImageNotFound:
-        if name in SUITES:
-            _import(client, _bootstrap(SUITES[name], recipe), tag)
+        if _from_archive(name):
+            _import(client, _bootstrap(*SYSTEMS[name], recipe), tag)
         else:
             _derive(client, name, tag)
     return tag
@@ -100,42 +69,47 @@ def provide(client: docker.DockerClient, name: str) -> str:
 
 def is_cached(name: str) -> bool:
     """Say whether the image was built before, so that `provide` needs no archive."""
-    return name in SUITES and _archive(SUITES[name], _recipe(name)).exists()
+    return name in SYSTEMS and _tarball(SYSTEMS[name][1], _recipe(name)).exists()
+
+
+def _from_archive(name: str) -> bool:
+    # An Ubuntu image comes from a registry where the machine knows no Ubuntu archive.
+    return name in SYSTEMS and (SYSTEMS[name][0] == "Debian" or archive.own() == "Ubuntu")
 
 
 def _recipe(name: str) -> str:
     return hashlib.sha256(" ".join(("mmdebstrap", name, *OPTIONS, *PACKAGES)).encode()).hexdigest()[:12]
 
 
-def _archive(suite: str, recipe: str) -> Path:
+def _tarball(suite: str, recipe: str) -> Path:
     return CACHE / f"{suite}-{recipe}.tar"
 
 
-def _bootstrap(suite: str, recipe: str) -> Path:
-    archive = _archive(suite, recipe)
-    if archive.exists():
-        return archive
+def _bootstrap(distribution: str, suite: str, recipe: str) -> Path:
+    tarball = _tarball(suite, recipe)
+    if tarball.exists():
+        return tarball
     engine.require_root()
     engine.install_packages()
-    mirror = find_mirrors("Debian").main
-    _require_reachable(f"{mirror}/dists/{suite}/InRelease")
+    _require_reachable(f"{archive.find_mirrors(distribution).main}/dists/{suite}/InRelease")
     CACHE.mkdir(parents=True, exist_ok=True)
-    partial = archive.with_suffix(".partial.tar")
+    partial = tarball.with_suffix(".partial.tar")
     command = [
         *mmdebstrap.COMMAND,
         *OPTIONS,
+        f"--components={archive.COMPONENTS[distribution]}",
         f"--include={','.join(PACKAGES)}",
         suite,
         str(partial),
-        mirror,
+        *archive.sources(distribution, suite),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         partial.unlink(missing_ok=True)
         reason = [line for line in done.stderr.splitlines() if line.startswith("E:")] or done.stderr.splitlines()[-1:]
         raise UserError(f"cannot build the {suite} image: {reason[0] if reason else 'mmdebstrap failed'}")
-    shutil.move(partial, archive)
-    return archive
+    shutil.move(partial, tarball)
+    return tarball
 
 
 def _require_reachable(url: str) -> None:
@@ -148,9 +122,9 @@ def _require_reachable(url: str) -> None:
         ) from error
 
 
-def _import(client: docker.DockerClient, archive: Path, tag: str) -> None:
+def _import(client: docker.DockerClient, tarball: Path, tag: str) -> None:
     repository, version = tag.split(":")
-    client.api.import_image_from_file(str(archive), repository=repository, tag=version)
+    client.api.import_image_from_file(str(tarball), repository=repository, tag=version)
 
 
 def _derive(client: docker.DockerClient, name: str, tag: str) -> None:
@@ -161,7 +135,7 @@ def _derive(client: docker.DockerClient, name: str, tag: str) -> None:
             client.images.pull(name)
         except DockerException as error:
             raise UserError(
-                f"cannot pull {name}: {getattr(error, 'explanation', error)}; no registry? use LAB_IMAGE={DEFAULT}"
+                f"cannot pull {name}: {getattr(error, 'explanation', error)}; no registry? use LAB_IMAGE={default()}"
             ) from error
     container = client.containers.run(name, ["sleep", "600"], detach=True)
     try:

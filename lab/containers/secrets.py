@@ -13,7 +13,7 @@ from ansible.constants import DEFAULT_VAULT_IDENTITY
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from fleet.paths import INVENTORIES, LAB_INVENTORY, LAB_STATE
-from lab.containers import image
+from lab import archive
 
 EXAMPLE = INVENTORIES / "secrets.yml.example"
 EXTRA_CAS = Path("/usr/local/share/ca-certificates")
@@ -46,7 +46,7 @@ def make_vault() -> None:
         _write_private(vault_file, vault.encrypt(text).decode())
 
 
-def write_local_values(mirrors: image.Mirrors, bars: Path) -> None:
+def write_local_values(mirrors: archive.Mirrors, bars: Path) -> None:
     """Write what only this machine knows where the lab's inventory reads it.
 
     Args:

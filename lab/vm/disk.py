@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the virtual machine starts from, made once and cached: an installed Debian, and the emulator of its release."""
+"""What the virtual machine starts from, made once and cached: an installed system, and the emulator of its release."""
 
 from __future__ import annotations
 
@@ -12,22 +12,29 @@ from pathlib import Path
 
 from fleet.errors import UserError
 from fleet.paths import BUILD
-from lab import mmdebstrap, programs
+from lab import archive, mmdebstrap, programs
 from lab.containers import image
 from lab.containers.engine import require_root
 
-SUITE = "trixie"
-# Both kernels, and further down what the roles install: under emulation apt takes minutes to unpack them.
-KERNELS = ("linux-image-amd64", "linux-image-rt-amd64")
+# All kernels, and further down what the roles install: under emulation apt takes minutes to unpack them.
+KERNELS = {
+    "Debian": ("linux-image-amd64", "linux-image-rt-amd64"),
+    # Its realtime kernel in the free archive is not maintained, so `make test-kernel` proves profile trading on Debian.
+    "Ubuntu": ("linux-image-generic-hwe-24.04",),
+}
 PACKAGES = (*image.PACKAGES, "grub-efi-amd64-bin", "grub2-common", "initramfs-tools", "udev", "zstd")
-PREINSTALLED = (
-    *("bpftool", "clang", "libbpf-dev", "libxdp-dev", "llvm", "xdp-tools"),
-    *("dkms", "gcc", "linux-headers-amd64", "linux-headers-rt-amd64", "make"),
-    *("ethtool", "rt-tests", "rtla", "sockperf", "stress-ng"),
+PREINSTALLED = {
+    "Debian": ("bpftool", "linux-headers-amd64", "linux-headers-rt-amd64", "rtla"),
+    "Ubuntu": ("linux-headers-generic-hwe-24.04", "linux-tools-generic-hwe-24.04"),
+}
+PREINSTALLED_ON_BOTH = (
+    *("clang", "libbpf-dev", "libxdp-dev", "llvm", "xdp-tools"),
+    *("dkms", "gcc", "make"),
+    *("ethtool", "rt-tests", "sockperf", "stress-ng"),
 )
 # The same emulator whatever the control machine runs, and newer than Debian 12's 7.2, in which a kernel ran a
 # half-patched instruction ("Oops: int3").
-EMULATOR = programs.Programs("emulator", ("ovmf", "qemu-system-x86", "qemu-utils"), SUITE)
+EMULATOR = programs.Programs("emulator", ("ovmf", "qemu-system-x86", "qemu-utils"))
 TOOLS = ("mmdebstrap", "gdisk", "mtools", "dosfstools", "e2fsprogs")
 INSTALL = Path(__file__).with_name("install.sh")
 # Only what the machine boots from: each kernel package makes an initial file system, and a general one takes long.
@@ -48,22 +55,23 @@ def provide(say: Callable[[str], None]) -> Path:
     Raises:
         UserError: not root, no apt, or a step of the build fails.
     """
-    installed = CACHE / f"{SUITE}-{_recipe()}.qcow2"
+    distribution = archive.own()
+    installed = CACHE / f"{archive.SUITES[distribution]}-{_recipe(distribution)}.qcow2"
     require_root()
     install_tools()
     programs.provide(EMULATOR)
     if not installed.exists():
-        _install(installed, image.find_mirrors("Debian").main, say)
+        _install(installed, distribution, say)
     return installed
 
 
-def _install(target: Path, mirror: str, say: Callable[[str], None]) -> None:
+def _install(target: Path, distribution: str, say: Callable[[str], None]) -> None:
     work = CACHE / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        say(f"installing Debian {SUITE} with two kernels into a disk image ...")
-        _bootstrap(work / "root", mirror)
+        say(f"installing {distribution} {archive.SUITES[distribution]} with its kernels into a disk image ...")
+        _bootstrap(work / "root", distribution)
         _assemble(work)
         _run(*program("qemu-img"), "convert", "-O", "qcow2", str(work / "disk.raw"), str(work / "disk.qcow2"))
         shutil.copy(work / "root/etc/ssh/ssh_host_ed25519_key.pub", target.with_suffix(".pub"))
@@ -96,26 +104,32 @@ def install_tools() -> None:
     _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *TOOLS)
 
 
-def _recipe() -> str:
-    words = " ".join((SUITE, *KERNELS, *PACKAGES, *PREINSTALLED, SMALL_INITRD, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB)))
+def _packages(distribution: str) -> tuple[str, ...]:
+    return (*KERNELS[distribution], *PACKAGES, *PREINSTALLED[distribution], *PREINSTALLED_ON_BOTH)
+
+
+def _recipe(distribution: str) -> str:
+    disk = (SMALL_INITRD, FILESYSTEM, str(ESP_MIB), str(ROOT_MIB))
+    words = " ".join((archive.SUITES[distribution], *_packages(distribution), *disk))
     return hashlib.sha256(words.encode() + INSTALL.read_bytes()).hexdigest()[:12]
 
 
-def _bootstrap(root: Path, mirror: str) -> None:
+def _bootstrap(root: Path, distribution: str) -> None:
     """Fill a folder with the installed system."""
-    include = ",".join((*KERNELS, *PACKAGES, *PREINSTALLED))
+    suite = archive.SUITES[distribution]
     _run(
         *mmdebstrap.COMMAND,
         "--mode=root",
         "--variant=minbase",
         "--skip=cleanup/apt/lists",
         "--dpkgopt=force-unsafe-io",
-        f"--include={include}",
+        f"--components={archive.COMPONENTS[distribution]}",
+        f"--include={','.join(_packages(distribution))}",
         f"--essential-hook={SMALL_INITRD}",
         f"--customize-hook={INSTALL}",
-        SUITE,
+        suite,
         str(root),
-        mirror,
+        *archive.sources(distribution, suite),
         environment={"FILESYSTEM": FILESYSTEM},
     )
 

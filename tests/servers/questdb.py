@@ -26,7 +26,7 @@ from lab import programs
 from tests.servers.process import Process, free_port
 
 ROLE = PROJECT / "roles" / "questdb"
-JAVA = programs.Programs("java", ("openjdk-21-jre-headless",), "trixie")
+JAVA = programs.Programs("java", ("openjdk-21-jre-headless",))
 USER, PASSWORD = "writer", "secret"
 _PORTS = ("http", "health", "pg")
 # What Debian and QuestDB call a machine.

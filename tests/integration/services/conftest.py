@@ -14,7 +14,7 @@ from lab import programs
 from tests.servers.redis import Redis
 
 # What Debian 12 and Ubuntu 24.04 have.
-REDIS_7 = programs.Programs("redis-7", programs.REDIS.packages, "bookworm")
+REDIS_7 = programs.Programs("redis-7", programs.REDIS.packages, {"Debian": "bookworm", "Ubuntu": "noble"})
 
 
 @pytest.fixture

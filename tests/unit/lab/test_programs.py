@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from fleet.errors import UserError
-from lab import programs
-from lab.containers import image
+from lab import archive, programs
 from lab.programs import Programs
 
-TOOLS = Programs("tools", ("tool", "library"), "trixie")
+TOOLS = Programs("tools", ("tool", "library"), {"Debian": "trixie", "Ubuntu": "noble"})
 MIRROR = "https://mirror.example/debian"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
@@ -23,7 +22,8 @@ LIBRARIES = "usr/lib/x86_64-linux-gnu"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(programs, "FOLDER", tmp_path / "programs")
-    monkeypatch.setattr(image, "find_mirrors", lambda _: image.Mirrors(MIRROR, MIRROR))
+    monkeypatch.setattr(archive, "own", lambda: "Debian")
+    monkeypatch.setattr(archive, "find_mirrors", lambda _: archive.Mirrors(MIRROR, MIRROR))
     monkeypatch.setattr(shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     return tmp_path / "programs"
 
@@ -48,8 +48,9 @@ def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_packages_of_a_suite_are_unpacked_from_this_machines_mirror(unpacked: list[list[str]], folder: Path):
     assert programs.provide(TOOLS) == folder / "tools"
     [words] = unpacked
-    assert words[:3] == ["mmdebstrap", "--variant=extract", "--include=tool,library"]
-    assert (words[3], words[5]) == ("trixie", MIRROR)
+    assert words[0] == "mmdebstrap"
+    assert {"--variant=extract", "--components=main", "--include=tool,library"} <= set(words)
+    assert (words[-3], words[-1]) == ("trixie", MIRROR)
     assert [path.name for path in folder.iterdir()] == ["tools"]
 
 
@@ -61,9 +62,21 @@ def test_what_is_unpacked_is_not_unpacked_again(unpacked: list[list[str]]):
 
 def test_another_release_takes_the_place_of_the_one_before(unpacked: list[list[str]]):
     programs.provide(TOOLS)
-    root = programs.provide(Programs("tools", TOOLS.packages, "forky"))
+    root = programs.provide(Programs("tools", TOOLS.packages, {"Debian": "forky"}))
     assert (root / "usr/bin/tool").read_text() == "forky"
     assert len(unpacked) == 2
+
+
+def test_on_an_ubuntu_they_come_from_its_archive_with_universe(
+    unpacked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archive, "own", lambda: "Ubuntu")
+    # What is unpacked lies where the last three words but the addresses say.
+    monkeypatch.setattr(archive, "sources", lambda *_: [MIRROR])
+    programs.provide(TOOLS)
+    [words] = unpacked
+    assert "--components=main,universe" in words
+    assert words[-3] == "noble"
 
 
 def test_what_was_half_unpacked_is_not_taken_for_done(folder: Path, unpacked: list[list[str]]):
@@ -115,7 +128,5 @@ def test_a_failure_is_one_line_with_the_archives_own_reason_and_leaves_nothing(
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(UserError) as caught:
         programs.provide(TOOLS)
-    assert str(caught.value) == (
-        f"cannot unpack tool, library of trixie from {MIRROR}: E: Unable to locate package tool"
-    )
+    assert str(caught.value) == ("cannot unpack tool, library of Debian trixie: E: Unable to locate package tool")
     assert list(folder.iterdir()) == []

@@ -15,7 +15,7 @@ import pytest
 from docker.errors import NotFound
 
 from fleet.errors import UserError
-from lab import samples
+from lab import archive, samples
 from lab.containers import __main__ as command
 from lab.containers import engine, hosts, image, secrets
 
@@ -32,7 +32,8 @@ def roomy_machine_with_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for module, name in (
         (secrets, "make_vault"),
         (secrets, "write_local_values"),
-        (image, "find_mirrors"),
+        (archive, "find_mirrors"),
+        (image, "default"),
         (samples, "provide"),
     ):
         monkeypatch.setattr(module, name, MagicMock())

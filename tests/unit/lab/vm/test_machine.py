@@ -58,6 +58,7 @@ def test_a_machine_that_is_off_is_told_from_one_that_does_not_answer_and_the_con
 
 
 def test_another_recipe_is_another_image(monkeypatch):
-    before = disk._recipe()
-    monkeypatch.setattr(disk, "PREINSTALLED", ())
-    assert disk._recipe() != before
+    before = disk._recipe("Debian")
+    assert disk._recipe("Ubuntu") != before
+    monkeypatch.setattr(disk, "PREINSTALLED_ON_BOTH", ())
+    assert disk._recipe("Debian") != before
