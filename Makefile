@@ -13,6 +13,12 @@ OVERRIDDEN = $(if $(filter command%,$(origin OVERRIDE)),--override "$$OVERRIDE")
 LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
   $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# What the caller's shell says of Python, Ansible, pytest and languages is not for these verbs; a vault's password and an ssh key are.
+KEPT := ANSIBLE_VAULT_% ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_REMOTE_USER ANSIBLE_BECOME_PASSWORD_FILE ANSIBLE_CONNECTION_PASSWORD_FILE
+unexport $(filter-out $(KEPT),$(filter ANSIBLE_% PYTHON% PYTEST_% VIRTUAL_ENV% CONDA_% MOLECULE_% LC_% LANG LANGUAGE,$(.VARIABLES)))
+# Named, because Ansible passes over the file in a folder that others may write, and for one of the caller's home.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export LC_ALL := C.UTF-8
 
 ##@ Try it
 .PHONY: lab lab-status lab-down
@@ -48,6 +54,11 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 ##@ Work on it
 .PHONY: setup lock new-role lint unit fleet kernel test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
+# A clone that was moved, or whose Python an upgrade replaced, has programs that do not start: what is written there no longer holds.
+STAMP := $(shell pwd -P; readlink -f .venv/bin/python)
+ifneq ($(shell cat .venv/installed 2>/dev/null),$(STAMP))
+.PHONY: .venv/installed
+endif
 .venv/installed: requirements/uv.txt requirements/dev.txt pyproject.toml requirements/setup.sh
 	@requirements/setup.sh
 lock: setup ## write requirements/*.txt again from pyproject.toml, with newer versions
