@@ -35,7 +35,8 @@ def after(*events: dict[str, Any]) -> Progress:
 
 def test_a_host_whose_tasks_went_well_is_ok_once_the_next_layer_begins():
     progress = after(play("Base", "vps"), task("ok", "vps", at=3.0, changed=True), task("skipped", "vps", at=4.2))
-    assert progress.cells["vps", "base"].text() == "Do it"
+    assert progress.cells["vps", "base"].text() == "4 s, Do it"
+    assert progress.cells["vps", "base"].text(now=60.0) == "60 s, Do it"
     finished = progress.apply(play("Data: event bus", "vps", at=5.0))
     assert [(host, layer, cell.text()) for host, layer, cell in finished] == [("vps", "base", "ok 4 s, 1 changed")]
 
