@@ -68,16 +68,13 @@ class Grid:
                 yield from self._paragraph(name, cells, options.max_width)
 
     def _paragraph(self, name: str, cells: Sequence[str], width: int) -> Iterator[Text]:
-        line = Text.from_markup(f"{name:<12}", style="bold")
-        begun = False
-        for title, cell in zip(self._titles[1:], cells, strict=True):
-            if not cell:
-                continue
-            piece = Text.assemble((f"{title}: ", "dim"), Text.from_markup(cell), overflow="ignore", no_wrap=True)
-            if begun and line.cell_len + len("; ") + piece.cell_len > width:
-                yield Text.assemble(line, ";", overflow="ignore", no_wrap=True)
+        line, begun = Text(f"{name:<12} ", style="bold"), False
+        pieces = [(title, Text.from_markup(cell)) for title, cell in zip(self._titles[1:], cells, strict=True) if cell]
+        for number, (title, cell) in enumerate(pieces, 1):
+            piece = Text.assemble((f"{title}: ", "dim"), cell, ";" if number < len(pieces) else "")
+            if begun and line.cell_len + 1 + piece.cell_len > width:
+                yield line
                 line, begun = Text(INDENT), False
-            line = Text.assemble(line, "; " if begun else " " if line.plain != INDENT else "", piece)
+            line = Text.assemble(line, " " if begun else "", piece)
             begun = True
-        line.overflow, line.no_wrap = "ignore", True
         yield line

@@ -20,7 +20,7 @@ from fleet import terminal
 from fleet.errors import UserError
 from fleet.model.named import PASSWORD_FILE, usable
 from fleet.paths import BUILD, PROJECT, VENV_BIN
-from fleet.run import follow, mitogen
+from fleet.run import follow, last, mitogen
 from fleet.run.progress import HELD_BACK, Cell, Change, Progress
 
 LOGS = BUILD / "logs"
@@ -81,7 +81,17 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
 
     view = follow.View(take, lambda: table(progress, now=time.monotonic()))
     status = follow.run(command, variables, log, view, verbose)
+    if "--check" not in extra:
+        last.keep(inventory, _states(progress))
     return Outcome(status, progress, log, time.monotonic() - began)
+
+
+def _states(progress: Progress) -> dict[str, dict[str, str]]:
+    states: dict[str, dict[str, str]] = {}
+    for (host, layer), cell in progress.cells.items():
+        if layer not in HIDDEN:
+            states.setdefault(host, {})[layer] = cell.state
+    return states
 
 
 def passwords(inventory: Path) -> list[str]:

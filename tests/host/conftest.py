@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
 from testinfra.host import Host
 
 from fleet.model.model import Fleet
 from fleet.model.project import hosts_matching
 from fleet.model.settings import Settings
 from fleet.paths import PROJECT
+from fleet.run import words
+from fleet.run.checks import HostAwayError
+from fleet.run.reporter import Reporter
 
+# A host that stops to answer in the middle is away after half a minute.
+KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 CONTROL_SOCKETS = Path.home() / ".ansible" / "cp"
 
 
@@ -31,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Reporter())
     config.addinivalue_line("markers", "disruptive: kills a service or raises an alarm; the lab's hosts only")
 
 
@@ -50,25 +55,63 @@ def _fleet(inventory: Path) -> Fleet:
     return fleet
 
 
+class Reached(Host):
+    """A host whose failing commands are told in words, and that is asked nothing more once it is away."""
+
+    name, place, away = "", "", ""
+
+    def run(self, command: str, *args: str, **options: Any) -> Any:
+        """Run a command; what every other way of asking the host comes to."""
+        if self.away:
+            raise HostAwayError(self.away)
+        try:
+            return super().run(command, *args, **options)
+        except RuntimeError as error:  # testinfra's word for status 255: ssh's own, or the command's
+            (result,) = error.args
+            said = str(result.stderr).strip().splitlines() or ["the connection ended"]
+            if command != "true" and self.run("true").rc == 0:
+                return result
+            self.away = f"{self.name} cannot be reached at {self.place}: {said[-1].rpartition(': ')[2]}"
+            raise HostAwayError(self.away) from error
+
+    def run_expect(self, expected: list[int], command: str, *args: str, **options: Any) -> Any:
+        """Run a command that ends with one of some statuses."""
+        __tracebackhide__ = True
+        result = self.run(command, *args, **options)
+        if result.rc not in expected:
+            # A program that was given as an argument says nothing to a reader.
+            shown = self.backend.quote(command, *("..." if "\n" in word else word for word in args))
+            raise AssertionError(words.ended(shown, result.rc, result.stdout, result.stderr))
+        return result
+
+    def check_output(self, command: str, *args: str, **options: Any) -> str:
+        """Return what a command printed that ended with 0."""
+        __tracebackhide__ = True
+        return str(self.run_expect([0], command, *args, **options).stdout).rstrip("\r\n")
+
+
 @cache
-def _connection(fleet: Fleet, name: str) -> Host:
+def _connection(fleet: Fleet, name: str) -> Reached:
     settings = fleet.settings(name)
     CONTROL_SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
     address, port = settings.get("ansible_host", name), settings.get("ansible_port", 22)
-    connection = testinfra.get_host(
+    connection: Reached = Reached.get_host(
         f"ssh://{settings['ansible_user']}@{address}:{port}",
         sudo=True,
         ssh_identity_file=settings.get("ansible_ssh_private_key_file"),
-        ssh_extra_args=settings.get("ansible_ssh_common_args"),
+        ssh_extra_args=f"{KEEP_ALIVE} {settings.get('ansible_ssh_common_args', '')}",
         controlpersist=60,
         controlpath=str(CONTROL_SOCKETS / "test-%%C"),  # testinfra formats the command with %
     )
-    try:
-        answer = connection.run("true")
-    except RuntimeError as error:
-        raise ConnectionError(f"host {name} cannot be reached at {address} port {port}: {error}") from error
+    connection.name, connection.place = name, f"{address} port {port}"
+    return connection
+
+
+def _usable(connection: Reached, user: str) -> Reached:
+    answer = connection.run("true")
     if answer.rc != 0:
-        raise ConnectionError(f"host {name}: {settings['ansible_user']} cannot use sudo: {answer.stderr.strip()}")
+        connection.away = f"{connection.name}: {user} cannot use sudo: {answer.stderr.strip()}"
+        raise HostAwayError(connection.away)
     return connection
 
 
@@ -117,7 +160,7 @@ def fleet(request: pytest.FixtureRequest) -> Fleet:
 @pytest.fixture(scope="session")
 def host(_name: str, fleet: Fleet) -> Host:
     """Return the host under test, reached as the plays reach it, with sudo."""
-    return _connection(fleet, _name)
+    return _usable(_connection(fleet, _name), str(fleet.settings(_name)["ansible_user"]))
 
 
 @pytest.fixture(scope="session")

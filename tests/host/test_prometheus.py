@@ -14,6 +14,7 @@ import yaml
 
 from fleet.model.model import Fleet
 from fleet.paths import PROJECT
+from tests.host.state import exposure, refused
 
 UNIT = "prometheus.service"
 RULES = sorted(PROJECT.glob("roles/*/alerts/*.yml"))
@@ -133,14 +134,13 @@ def workshop(host):
 
 
 def test_every_rule_fires_when_it_should_and_not_otherwise(host, workshop):
-    result = host.run("promtool test rules %s/tests/unit/roles/*/alerts/*.yml", workshop)
-    assert result.rc == 0, result.stdout + result.stderr
+    host.check_output("promtool test rules %s/tests/unit/roles/*/alerts/*.yml", workshop)
 
 
 def test_the_rule_tests_can_fail(host, workshop):
     rules = f"{workshop}/roles/node_exporter/alerts/hosts.yml"
     host.check_output("sed -i 's/severity: critical/severity: warning/; s/== 0/== 2/' %s", rules)
-    assert host.run("promtool test rules %s/tests/unit/roles/node_exporter/alerts/hosts.yml", workshop).rc != 0
+    refused(host, "promtool test rules %s/tests/unit/roles/node_exporter/alerts/hosts.yml", workshop)
 
 
 def test_it_listens_on_its_address_and_no_other(host, settings):
@@ -187,5 +187,4 @@ def test_it_stays_on_its_cpus(host, settings):
 
 
 def test_the_unit_is_hardened(host):
-    text = host.check_output("systemd-analyze security --no-pager %s", UNIT)
-    assert float(re.findall(r"exposure level for \S+: ([0-9.]+)", text)[0]) <= 2.0
+    assert exposure(host, UNIT) <= 2.0, UNIT
