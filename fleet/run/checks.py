@@ -56,9 +56,15 @@ class Standing:
         check = Check(where[1], where[0], event["name"], event["state"], event["message"], event["seconds"])
         self.checks.append(check)
         done = self._done(where)
-        if len(done) == self.planned.get(where):
+        # A host that is away is one line at the end, not one a role.
+        if len(done) == self.planned.get(where) and any(check.state != NOT_CHECKED for check in done):
             host, role = where
             yield f"{host:<12} {role:<17} {summary(done)}, {sum(check.seconds for check in done):.0f} s"
+
+    def away(self, host: str) -> bool:
+        """Tell whether no check of a host could be made, of those that it has had so far."""
+        states = {check.state for check in self.checks if check.host == host}
+        return states == {NOT_CHECKED}
 
     def cell(self, host: str, role: str, now: float) -> str:
         """Say how a role stands on a host; nothing if it has no check there."""

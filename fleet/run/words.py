@@ -66,7 +66,8 @@ def value(thing: Any) -> str:
     """
     if isinstance(thing, str):
         plain = thing and thing == thing.strip() and thing.isprintable()
-        text = thing if plain else repr(thing)
+        lines = [line.strip() for line in thing.splitlines() if line.strip()]
+        text = thing if plain else " | ".join(lines) if len(lines) > 1 else repr(thing)
     elif isinstance(thing, (Set, list, tuple)):
         members = sorted(thing, key=str) if isinstance(thing, Set) else thing
         text = ", ".join(value(member) for member in members) or "nothing"

@@ -146,6 +146,13 @@ def _spare_hosts_in_use(request: pytest.FixtureRequest) -> None:
         pytest.skip("it would disturb a host in use: run pytest with --disruptive in a maintenance window")
 
 
+@pytest.fixture(autouse=True)
+def _reached(request: pytest.FixtureRequest) -> None:
+    """Begin each check with the host's answer, also one that goes to the host by a way of its own."""
+    if "_name" in request.fixturenames:
+        request.getfixturevalue("host")
+
+
 @pytest.fixture(scope="session")
 def _name(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -36,6 +36,12 @@ def test_a_role_of_a_host_is_a_line_with_its_time_once_all_its_checks_are_done()
     ]
 
 
+def test_a_host_that_is_away_has_no_line_for_each_role():
+    standing, lines = after(PLAN, ended("vps", "ssh", "not checked"), ended("station", "base"))
+    assert [line.split()[0] for line in lines] == ["station"]
+    assert (standing.away("vps"), standing.away("station"), standing.away("laptop")) == (True, False, False)
+
+
 def test_a_cell_counts_while_its_checks_run_and_its_time_goes_on():
     standing, _ = after(PLAN, start("vps", "base", 10.0), ended("vps", "base"), start("vps", "base", 12.0))
     assert standing.cell("vps", "base", now=15.0) == "1 of 2, 5 s"

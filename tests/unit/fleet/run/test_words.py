@@ -28,6 +28,7 @@ from fleet.run.words import LIMIT, compared, ended, reason, value
         ("<=", {"docker", "adm"}, {"adm"}, "docker not among adm"),
         (">=", {"adm"}, {"adm", "docker"}, "docker not among adm"),
         ("in", "denied", "all is well", "declared to have denied, found all is well"),
+        ("in", "denied", "hello\n\nnobody\n", "declared to have denied, found hello | nobody"),
         ("not in", "key", "a key", "declared to have no key, found a key"),
     ],
 )
