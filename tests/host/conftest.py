@@ -18,8 +18,8 @@ from fleet.model.model import Fleet
 from fleet.model.project import hosts_matching
 from fleet.model.settings import Settings
 from fleet.paths import PROJECT
-from fleet.run import words
 from fleet.run.checks import HostAwayError
+from fleet.run.reached import Reached
 from fleet.run.reporter import Reporter
 
 # A host that stops to answer in the middle is away after half a minute.
@@ -53,41 +53,6 @@ def _fleet(inventory: Path) -> Fleet:
     if fleet.problems:
         raise pytest.UsageError("\n".join(problem.text(PROJECT) for problem in fleet.problems))
     return fleet
-
-
-class Reached(Host):
-    """A host whose failing commands are told in words, and that is asked nothing more once it is away."""
-
-    name, place, away = "", "", ""
-
-    def run(self, command: str, *args: str, **options: Any) -> Any:
-        """Run a command; what every other way of asking the host comes to."""
-        if self.away:
-            raise HostAwayError(self.away)
-        try:
-            return super().run(command, *args, **options)
-        except RuntimeError as error:  # testinfra's word for status 255: ssh's own, or the command's
-            (result,) = error.args
-            said = str(result.stderr).strip().splitlines() or ["the connection ended"]
-            if command != "true" and self.run("true").rc == 0:
-                return result
-            self.away = f"{self.name} cannot be reached at {self.place}: {said[-1].rpartition(': ')[2]}"
-            raise HostAwayError(self.away) from error
-
-    def run_expect(self, expected: list[int], command: str, *args: str, **options: Any) -> Any:
-        """Run a command that ends with one of some statuses."""
-        __tracebackhide__ = True
-        result = self.run(command, *args, **options)
-        if result.rc not in expected:
-            # A program that was given as an argument says nothing to a reader.
-            shown = self.backend.quote(command, *("..." if "\n" in word else word for word in args))
-            raise AssertionError(words.ended(shown, result.rc, result.stdout, result.stderr))
-        return result
-
-    def check_output(self, command: str, *args: str, **options: Any) -> str:
-        """Return what a command printed that ended with 0."""
-        __tracebackhide__ = True
-        return str(self.run_expect([0], command, *args, **options).stdout).rstrip("\r\n")
 
 
 @cache
