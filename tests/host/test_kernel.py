@@ -127,6 +127,8 @@ def test_pid_1_and_what_it_starts_stay_off_isolated_cpus(host, isolated):
     assert parse(allowed[1]) & isolated == set(), "PID 1"
 
 
+# What trades there would feel it.
+@pytest.mark.disruptive
 def test_a_process_that_a_unit_pins_runs_on_its_isolated_cpu(host, sets, isolated):
     offline = parse(sets["offline"])
     if not isolated - offline:

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services run from their own release, lose no bar, come back when killed, and a bad release goes back."""
+"""The services run from their own release, lose no bar, and come back when killed."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +15,6 @@ import pytest
 from testinfra.host import Host
 
 from fleet.model.model import Fleet
-from fleet.paths import PROJECT, VENV_BIN
 from plugins.filter.services import journal_key
 from roles.services.filter_plugins.services_planned import services_planned
 from roles.services.rules import declared_for_services
@@ -283,41 +280,3 @@ def test_a_stop_of_the_target_drains_and_ends_with_the_recorder(host: Host, unit
         host.check_output("systemctl start station.target")
     for name in names:
         wait_until(f"{name} is ready", lambda name=name: is_ready(host, name))
-
-
-@pytest.fixture
-def broken(settings: Settings, tmp_path: Path) -> Path:
-    """Give services of which one is right on paper and cannot run: its file of bars is not there."""
-    services = json.loads(json.dumps(settings["services_instances"], default=str))
-    replays = [one for one in services if one.get("feed", {}).get("source") == "replay"]
-    replays[0]["feed"]["files"][0]["path"] = "/opt/station/data/none.csv"
-    file = tmp_path / "broken.json"
-    file.write_text(json.dumps({"services_instances": services}))
-    return file
-
-
-@described
-@pytest.mark.disruptive
-def test_what_does_not_become_ready_goes_back_by_itself(
-    host: Host, units: Units, broken: Path, request: pytest.FixtureRequest
-) -> None:
-    confirmed = host.file("/opt/station/confirmed").content_string
-    inventory, name = request.config.getoption("inventory"), request.getfixturevalue("_name")
-    words = [str(VENV_BIN / "ansible-playbook"), "playbooks/deploy.yml", "--inventory", inventory, "--limit", name]
-    environment = os.environ | {"ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        [*words, "--extra-vars", f"@{broken}"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    said = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode != 0
-    assert f"went back to release {' with files '.join(confirmed.split())}, which is ready" in said
-    assert host.file("/opt/station/confirmed").content_string == host.file("/etc/station/release").content_string
-    assert host.file("/etc/station/release").content_string == confirmed
-    for unit in units.values():
-        assert is_ready(host, unit["unit"]), f"{unit['unit']} is not ready"
-        assert host.file(f"/etc/station/services/{unit['name']}.yml").content_string == unit["text"]
