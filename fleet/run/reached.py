@@ -43,7 +43,7 @@ class Reached(Host):
         if result.rc not in expected:
             # A program that was given as an argument says nothing to a reader.
             shown = self.backend.quote(command, *("..." if "\n" in word else word for word in args))
-            raise AssertionError(words.ended(shown, result.rc, result.stdout, result.stderr))
+            raise AssertionError(words.ended(shown, result.rc, expected, result.stdout, result.stderr))
         return result
 
     def check_output(self, command: str, *args: str, **options: Any) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 LIMIT = 300  # characters of one value; the log has all of it
@@ -96,15 +96,17 @@ def reason(error: BaseException) -> str:
     return f"{first}: {told}" if told else first
 
 
-def ended(command: str, status: int, stdout: str, stderr: str) -> str:
-    """Say of a command how it ended.
+def ended(command: str, status: int, wanted: Sequence[int], stdout: str, stderr: str) -> str:
+    """Say of a command how it ended, which was not as wanted.
 
     Args:
         command: as it was given.
         status: its exit status.
+        wanted: the statuses that would be right.
         stdout: what it printed.
         stderr: what it complained.
     """
     last = ((stderr.strip() or stdout.strip()).splitlines() or ["no output"])[-1]
     shown = textwrap.shorten(command, 100, placeholder=" ...")
-    return f"`{shown}` ended with status {status}: {value(last)}"
+    instead = "" if list(wanted) == [0] else f" instead of {' or '.join(map(str, wanted))}"
+    return f"`{shown}` ended with status {status}{instead}: {value(last)}"
