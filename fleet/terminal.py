@@ -13,6 +13,7 @@ from rich.text import Text
 
 WIDTH_IN_A_FILE = 140
 INDENT = "  "
+NAME = 13  # characters of a paragraph's name, for most names
 
 
 def console() -> Console:
@@ -68,7 +69,8 @@ class Grid:
                 yield from self._paragraph(name, cells, options.max_width)
 
     def _paragraph(self, name: str, cells: Sequence[str], width: int) -> Iterator[Text]:
-        line, begun = Text(f"{name:<12} ", style="bold"), False
+        line, begun = Text.from_markup(name, style="bold"), False
+        line.pad_right(max(1, NAME - line.cell_len))
         pieces = [(title, Text.from_markup(cell)) for title, cell in zip(self._titles[1:], cells, strict=True) if cell]
         for number, (title, cell) in enumerate(pieces, 1):
             piece = Text.assemble((f"{title}: ", "dim"), cell, ";" if number < len(pieces) else "")

@@ -190,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     drift = options.expect_no_change and outcome.status == 0 and bool(changed)
     if drift:
         print(f"not as declared: {', '.join(changed)}", file=sys.stderr)
-    print(f"next: {_next(outcome, dry, bool(changed), drift)}")
+    terminal.say(terminal.console(), "next:", _next(outcome, dry, bool(changed), drift))
     return 1 if drift else outcome.status
 
 

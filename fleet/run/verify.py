@@ -61,14 +61,14 @@ def table(standing: Standing, now: float = 0.0) -> terminal.Grid:
     """Return hosts x roles with how each stands, at a time on the events' clock."""
     places = dict.fromkeys([*standing.planned, *((check.host, check.role) for check in standing.checks)])
     roles = list(dict.fromkeys(role for _, role in places))
-    rows = [[host, *_cells(standing, host, roles, now)] for host in dict.fromkeys(host for host, _ in places)]
+    rows = [_row(standing, host, roles, now) for host in dict.fromkeys(host for host, _ in places)]
     return terminal.Grid(["host", *roles], rows)
 
 
-def _cells(standing: Standing, host: str, roles: Sequence[str], now: float) -> list[str]:
+def _row(standing: Standing, host: str, roles: Sequence[str], now: float) -> list[str]:
     if standing.away(host):
-        return ["[red]away[/]", *("" for _ in roles[1:])]
-    return [_styled(standing, host, role, now) for role in roles]
+        return [f"{host} [red]away[/]", *("" for _ in roles)]
+    return [host, *(_styled(standing, host, role, now) for role in roles)]
 
 
 def _styled(standing: Standing, host: str, role: str, now: float) -> str:
@@ -103,11 +103,12 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     print(f"checking the hosts of {options.inventory} ...", flush=True)
     outcome = run(options.inventory, options.limit, options.verbose)
-    terminal.console().print(table(Standing(checks=list(outcome.checks))))
+    console = terminal.console()
+    console.print(table(Standing(checks=list(outcome.checks))))
     report(outcome)
     print(f"{summary(outcome.checks)} in {time.monotonic() - began:.0f} s")
     if not outcome.good:
-        print(f"next: {_next(outcome)}")
+        terminal.say(console, "next:", _next(outcome))
     return int(not outcome.good)
 
 
