@@ -22,6 +22,7 @@ from fleet.paths import PROJECT
 
 # The program writes its events to this descriptor, one JSON object a line.
 DESCRIPTOR = "FLEET_PROGRESS_FD"
+INTERRUPTED = 130  # a shell's status for it
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,13 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path, view:
         os.close(write_end)
         reader = threading.Thread(target=_follow, args=(read_end, show), daemon=True)
         reader.start()
-        if verbose and process.stdout is not None:
-            _tee(process.stdout, stream)
-        status = process.wait()
+        try:
+            if verbose and process.stdout is not None:
+                _tee(process.stdout, stream)
+            status = process.wait()
+        except KeyboardInterrupt:
+            # The program was interrupted, too: it ends in its own way, and what it did so far is told.
+            status = process.wait() or INTERRUPTED
         reader.join(timeout=5)  # a forgotten child may keep the pipe open
     return status
 
