@@ -55,7 +55,9 @@ class Grid:
         self._titles, self._rows = titles, rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield what fits."""
+        """Yield what fits, and nothing where there is no row."""
+        if not self._rows:
+            return
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for title in self._titles:
             table.add_column(title, no_wrap=True)

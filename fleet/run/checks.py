@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NOT_CHECKED = "not checked"
+NO_HOST = "-"  # of what goes wrong before any host is asked
 # In this order they are told.
 STATES = ("passed", "failed", "skipped", NOT_CHECKED)
 
@@ -98,7 +99,8 @@ def told(checks: Sequence[Check]) -> Iterator[tuple[str, str]]:
     """
     for check in checks:
         if check.state == "failed":
-            yield "failed", f"{check.host}, {check.role}: {check.name}: {check.message}"
+            where = f"{check.host}, {check.role}: " if check.host != NO_HOST else ""
+            yield "failed", f"{where}{check.name}: {check.message}"
     for state in (NOT_CHECKED, "skipped"):
         for message in dict.fromkeys(check.message for check in checks if check.state == state):
             those = [check for check in checks if (check.state, check.message) == (state, message)]

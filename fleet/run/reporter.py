@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fleet.run import words
-from fleet.run.checks import NOT_CHECKED, HostAwayError
+from fleet.run.checks import NO_HOST, NOT_CHECKED, HostAwayError
 from fleet.run.follow import DESCRIPTOR
 
 
@@ -79,7 +79,7 @@ def _parameters(item: pytest.Item) -> Any:
 
 def _host(item: pytest.Item) -> str:
     given = _parameters(item)
-    return str(given.params.get("_name", "-")) if given else "-"
+    return str(given.params.get("_name", NO_HOST)) if given else NO_HOST
 
 
 def _role(item: pytest.Item) -> str:

@@ -16,10 +16,11 @@ from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import PROJECT
 from fleet.run import follow, last
-from fleet.run.checks import NOT_CHECKED, Check, Standing, by_host, summary, told
+from fleet.run.checks import NO_HOST, NOT_CHECKED, Check, Standing, by_host, summary, told
 from fleet.run.playbook import LOGS
 
-RAN = (0, 1)  # pytest ran its tests: all passed, or some did not
+# Pytest's exit status: all tests passed, or some did not; it found none.
+RAN, NOTHING = (0, 1), 5
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ def run(inventory: Path, limit: str = "", verbose: bool = False) -> Outcome:
     last.keep(inventory, {host: {"verify": words} for host, words in by_host(standing.checks).items()})
     if status in RAN:
         return Outcome(standing.checks, log)
-    end = [line for line in log.read_text().splitlines() if line.strip()][-1:]
-    return Outcome([*standing.checks, Check("pytest", "-", "the run of the checks", "failed", " ".join(end))], log)
+    # Pytest's own errors come before a line of its own form.
+    said = [line for line in log.read_text().splitlines() if line.strip() and not line.startswith("=")]
+    message = said[-1] if said and status != NOTHING else "no role of the chosen hosts has checks; is LIMIT right?"
+    return Outcome([*standing.checks, Check("pytest", NO_HOST, "the checks did not run", "failed", message)], log)
 
 
 def table(standing: Standing, now: float = 0.0) -> terminal.Grid:
@@ -104,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"checking the hosts of {options.inventory} ...", flush=True)
     outcome = run(options.inventory, options.limit, options.verbose)
     console = terminal.console()
-    console.print(table(Standing(checks=list(outcome.checks))))
+    console.print(table(Standing(checks=[check for check in outcome.checks if check.host != NO_HOST])))
     report(outcome)
     print(f"{summary(outcome.checks)} in {time.monotonic() - began:.0f} s")
     if not outcome.good:
@@ -113,7 +116,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _next(outcome: Outcome) -> str:
-    if any(check.state == "failed" for check in outcome.checks):
+    failed = {check.host for check in outcome.checks if check.state == "failed"}
+    if NO_HOST in failed:
+        return "mend what is named above and run it again"
+    if failed:
         return (
             "`make check` shows what differs from the inventory, `make site` brings it back; then `make verify` again"
         )

@@ -72,12 +72,21 @@ def _connection(fleet: Fleet, name: str) -> Reached:
     return connection
 
 
+@cache
 def _usable(connection: Reached, user: str) -> Reached:
     answer = connection.run("true")
     if answer.rc != 0:
         connection.away = f"{connection.name}: {user} cannot use sudo: {answer.stderr.strip()}"
         raise HostAwayError(connection.away)
     return connection
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin each check with its host's answer, before any fixture goes there by a way of its own."""
+    name = getattr(item, "callspec", None) and item.callspec.params.get("_name")  # type: ignore[attr-defined]
+    if name:
+        fleet = _fleet(Path(item.config.getoption("inventory")))
+        _usable(_connection(fleet, name), str(fleet.settings(name)["ansible_user"]))
 
 
 def _chosen(config: pytest.Config) -> tuple[Fleet, frozenset[str]]:
@@ -111,13 +120,6 @@ def _spare_hosts_in_use(request: pytest.FixtureRequest) -> None:
         pytest.skip("it would disturb a host in use: run pytest with --disruptive in a maintenance window")
 
 
-@pytest.fixture(autouse=True)
-def _reached(request: pytest.FixtureRequest) -> None:
-    """Begin each check with the host's answer, also one that goes to the host by a way of its own."""
-    if "_name" in request.fixturenames:
-        request.getfixturevalue("host")
-
-
 @pytest.fixture(scope="session")
 def _name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -132,7 +134,7 @@ def fleet(request: pytest.FixtureRequest) -> Fleet:
 @pytest.fixture(scope="session")
 def host(_name: str, fleet: Fleet) -> Host:
     """Return the host under test, reached as the plays reach it, with sudo."""
-    return _usable(_connection(fleet, _name), str(fleet.settings(_name)["ansible_user"]))
+    return _connection(fleet, _name)
 
 
 @pytest.fixture(scope="session")

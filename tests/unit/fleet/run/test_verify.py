@@ -121,13 +121,24 @@ def test_what_comes_next_is_right_for_what_happened(ran, capsys, states, status,
     assert last.startswith(f"next: {following}") if following else "next:" not in last
 
 
-def test_checks_that_could_not_run_are_a_failure_with_pytests_last_line(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (4, "ERROR: tests/host/test_x.py: there is no role x"),
+        (5, "no role of the chosen hosts has checks; is LIMIT right?"),
+    ],
+)
+def test_checks_that_could_not_run_are_one_line_with_the_reason(monkeypatch, tmp_path, capsys, status: int, words):
     def run(*given: Any) -> int:
-        given[2].write_text("x\nERROR: tests/host/test_x.py: there is no role x\n\n")
-        return 4
+        given[2].write_text("x\nERROR: tests/host/test_x.py: there is no role x\n\n==== no tests ran ====\n")
+        return status
 
     monkeypatch.setattr(verify, "LOGS", tmp_path)
+    monkeypatch.setattr(verify, "PROJECT", tmp_path)
     monkeypatch.setattr(follow, "run", run)
-    found = verify.run(tmp_path)
-    assert not found.good
-    assert found.checks[0].message == "ERROR: tests/host/test_x.py: there is no role x"
+    monkeypatch.setattr("fleet.run.verify.Fleet.of", lambda *_: None)
+    assert verify.main(["--inventory", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"failed the checks did not run: {words}" in lines
+    assert not [line for line in lines if line.startswith(("-", "host"))]
+    assert lines[-1] == "next: mend what is named above and run it again"
