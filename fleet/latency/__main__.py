@@ -155,12 +155,12 @@ def _say(reports: Sequence[Report]) -> int:
     console = terminal.console()
     for report in reports:
         colour = COLOURS[report.verdict.kind]
-        console.print(f"{report.host}: {report.verdict.line}", style=colour, highlight=False, markup=False)
+        terminal.say(console, f"{report.host}:", report.verdict.line, colour)
         if report.page is not None:
-            console.print(f"  page: {report.page.relative_to(PROJECT)}", highlight=False, markup=False)
+            terminal.say(console, "  page:", str(report.page.relative_to(PROJECT)))
     status = max(report.verdict.status for report in reports)
     following = {
-        Status.FINE: "next: --set-baseline stores a run that others are compared with",
+        Status.FINE: "next: SET_BASELINE=1 stores a run that others are compared with",
         Status.NOT_MEASURED: "next: mend what is named above and run it again",
         Status.REGRESSION: "next: look at the page; what changed since the baseline stands above its last table",
     }

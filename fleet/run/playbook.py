@@ -6,27 +6,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from fleet import terminal
 from fleet.errors import UserError
 from fleet.model.named import PASSWORD_FILE, usable
 from fleet.paths import BUILD, PROJECT, VENV_BIN
-from fleet.run import mitogen
-from fleet.run.progress import HELD_BACK, Cell, Progress
+from fleet.run import follow, last, mitogen
+from fleet.run.progress import HELD_BACK, Cell, Change, Progress
 
 LOGS = BUILD / "logs"
 # Nothing failed, and frozen hosts would have changed. "Temporary failure, try again later" of sysexits.h, and none of
@@ -35,6 +30,8 @@ HELD_BACK_STATUS = 75
 ANSIBLE_FAILED_HOSTS = 2
 # Layers without a column: they change nothing, and what they say stands below the table.
 HIDDEN = ("preflight", HELD_BACK)
+DIFF_LINES, NAMED_FILES = 60, 6
+DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 COLOURS = {"ok": "green", "running": "cyan", "failed": "red", "unreachable": "red", "not reached": "yellow"}
 
 
@@ -64,40 +61,37 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
         extra: further words for `ansible-playbook`.
         verbose: show Ansible's output live instead of the table; it goes to the log in both cases.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
     # Two runs may begin in one second.
     log = LOGS / f"{Path(playbook).stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     progress, began = Progress(), time.monotonic()
-    console = terminal.console()
-    read_end, write_end = os.pipe()
     variables = (
         os.environ
         | mitogen.variables()
         | {
-            "FLEET_PROGRESS_FD": str(write_end),
             "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks,progress",
-            "ANSIBLE_FORCE_COLOR": "1" if verbose and console.is_terminal else "0",
+            "ANSIBLE_FORCE_COLOR": "1" if verbose and terminal.console().is_terminal else "0",
         }
     )
     command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), playbook, *extra]
-    with log.open("w") as stream, _display(console, progress, silent=verbose) as show:
-        process = subprocess.Popen(
-            command,
-            cwd=PROJECT,
-            env=variables,
-            stdout=subprocess.PIPE if verbose else stream,
-            stderr=subprocess.STDOUT,
-            pass_fds=[write_end],
-            text=True,
-        )
-        os.close(write_end)
-        reader = threading.Thread(target=_follow, args=(read_end, progress, show), daemon=True)
-        reader.start()
-        if verbose and process.stdout is not None:
-            _tee(process.stdout, stream)
-        status = process.wait()
-        reader.join(timeout=5)  # a forgotten child may keep the pipe open
+
+    def take(event: Mapping[str, Any]) -> Iterator[str]:
+        for host, layer, cell in progress.apply(event):
+            if layer != HELD_BACK:  # report has it, role by role
+                yield f"{host:<12} {layer:<12} {cell.text()}"
+
+    view = follow.View(take, lambda: table(progress, now=time.monotonic()))
+    status = follow.run(command, variables, log, view, verbose)
+    if "--check" not in extra:
+        last.keep(inventory, _states(progress))
     return Outcome(status, progress, log, time.monotonic() - began)
+
+
+def _states(progress: Progress) -> dict[str, dict[str, str]]:
+    states: dict[str, dict[str, str]] = {}
+    for (host, layer), cell in progress.cells.items():
+        if layer not in HIDDEN:
+            states.setdefault(host, {})[layer] = cell.state
+    return states
 
 
 def passwords(inventory: Path) -> list[str]:
@@ -115,15 +109,39 @@ def report(outcome: Outcome, extra: dict[str, dict[str, str]] | None = None) -> 
     console = terminal.console()
     console.print(table(outcome.progress, extra))
     for host, layer, cell in outcome.progress.failures():
-        words = escape(f"{host}, {layer}: {cell.task}: {cell.message.strip()}")
-        console.print(f"[red]{cell.state}[/] {words}", highlight=False)
+        where = f"{host} ({cell.address})" if cell.address else host
+        terminal.say(console, cell.state, f"{where}, {layer}: {cell.task}: {cell.message}", "red")
     for host, until in outcome.progress.frozen.items():
-        console.print(
-            f"[yellow]frozen[/] {escape(f'{host} {until}: {_held_back(outcome.progress, host)}')}", highlight=False
-        )
+        terminal.say(console, "frozen", f"{host} {until}: {_held_back(outcome.progress, host)}", "yellow")
     if outcome.status not in {0, HELD_BACK_STATUS} and not outcome.progress.failures():
-        console.print(_last_words(outcome.log), highlight=False, markup=False)
-    console.print(f"log: {outcome.log.relative_to(PROJECT)}", highlight=False)
+        terminal.say(console, *_last_words(outcome.log).partition(" ")[::2])
+    terminal.say(console, "log:", str(outcome.log.relative_to(PROJECT)))
+
+
+def differences(progress: Progress, label: str, diffs: bool) -> None:
+    """Print what a run changed, or would have changed: hosts, layer, role, task and files, a line for each task.
+
+    Args:
+        progress: of the run.
+        label: first words of each line.
+        diffs: print under each line how the files differ.
+    """
+    console = terminal.console()
+    for change, hosts in progress.changes.items():
+        where = ", ".join([*sorted(hosts, key=progress.hosts.index), change.layer])
+        words = ": ".join(filter(None, (where, change.task, _named(change))))
+        terminal.say(console, label, words, "yellow")
+        lines = change.diff.strip().splitlines() if diffs else []
+        for line in lines[:DIFF_LINES]:
+            text = Text.from_ansi(line).plain
+            console.print(Text(text, DIFF_COLOURS.get(text[:1], "")), soft_wrap=True, highlight=False)
+        if len(lines) > DIFF_LINES:
+            terminal.say(console, "...", f"{len(lines) - DIFF_LINES} more lines in the log")
+
+
+def _named(change: Change) -> str:
+    more = len(change.files) - NAMED_FILES
+    return ", ".join([*change.files[:NAMED_FILES], *([f"{more} more"] if more > 0 else [])])
 
 
 def _held_back(progress: Progress, host: str) -> str:
@@ -165,12 +183,15 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    changes = [host for host, counts in outcome.progress.totals.items() if counts["changed"]]
-    if options.expect_no_change and changes:
-        print(f"not as declared: {', '.join(changes)} (see the log)", file=sys.stderr)
-        return 1
-    print(f"next: {_next(outcome, dry='--check' in extra)}")
-    return outcome.status
+    dry = "--check" in extra
+    changed = [host for host, counts in outcome.progress.totals.items() if counts["changed"]]
+    if dry or options.expect_no_change:
+        differences(outcome.progress, "would change" if dry else "changed", diffs=not options.expect_no_change)
+    drift = options.expect_no_change and outcome.status == 0 and bool(changed)
+    if drift:
+        print(f"not as declared: {', '.join(changed)}", file=sys.stderr)
+    terminal.say(terminal.console(), "next:", _next(outcome, dry, bool(changed), drift))
+    return 1 if drift else outcome.status
 
 
 def _reason(words: str) -> str:
@@ -180,76 +201,43 @@ def _reason(words: str) -> str:
     return reason
 
 
-def _next(outcome: Outcome, dry: bool) -> str:
+def _next(outcome: Outcome, dry: bool, changed: bool, drift: bool) -> str:
+    kept = "what is done stays done" if outcome.progress.began and not dry else "nothing was changed"
     if outcome.status == HELD_BACK_STATUS:
-        return 'run the same again when no host is frozen, or now with OVERRIDE="reason"; what is done stays done'
+        return f'run the same again when no host is frozen, or now with OVERRIDE="reason"; {kept}'
     if outcome.status != 0:
-        return "mend what is named above and run it again; what is done stays done"
+        return f"mend what is named above and run it again; {kept}"
+    if dry and not changed:
+        return "nothing, the hosts are as declared"
+    if drift and dry:
+        return "`make check` shows how the files differ, `make site` brings back what is declared"
     if dry:
         held = " when it is not frozen" if outcome.progress.held_back else ""
         return f"`make site` applies it{held}"
     return "`make verify` proves it"
 
 
-def table(progress: Progress, extra: dict[str, dict[str, str]] | None = None) -> Table:
-    """Return hosts x layers, with further columns of {title: {host: text}}."""
+def table(progress: Progress, extra: dict[str, dict[str, str]] | None = None, now: float = 0.0) -> terminal.Grid:
+    """Return hosts x layers, with further columns of {title: {host: text}}, as of a time on the events' clock."""
     further = extra or {}
     layers = [layer for layer in progress.layers if layer not in HIDDEN or _went_wrong(progress, layer)]
-    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("host", *layers, *further):
-        result.add_column(title, no_wrap=title == "host")
-    for host in progress.hosts:
-        cells = [progress.cells.get((host, layer)) for layer in layers]
-        result.add_row(host, *(_styled(cell) for cell in cells), *(column.get(host, "") for column in further.values()))
-    return result
+    rows = [
+        [
+            host,
+            *(_styled(progress.cells.get((host, layer)), now) for layer in layers),
+            *(column.get(host, "") for column in further.values()),
+        ]
+        for host in progress.hosts
+    ]
+    return terminal.Grid(["host", *layers, *further], rows)
 
 
 def _went_wrong(progress: Progress, layer: str) -> bool:
     return any(failed == layer for _, failed, _ in progress.failures())
 
 
-def _styled(cell: Cell | None) -> str:
-    if cell is None:
-        return "[dim]-[/]"
-    return f"[{COLOURS.get(cell.state, 'dim')}]{escape(cell.text())}[/]"
-
-
-class _Show:
-    """Prints what finished, or redraws the table when a person watches."""
-
-    def __init__(self, console: Console, progress: Progress, live: Live | None, silent: bool) -> None:
-        self._console, self._progress, self._live, self._silent = console, progress, live, silent
-
-    def __call__(self, finished: Sequence[tuple[str, str, Cell]]) -> None:
-        if self._live is not None:
-            self._live.update(table(self._progress))
-        elif not self._silent:
-            for host, layer, cell in finished:
-                if layer == HELD_BACK:
-                    continue  # report has it, role by role
-                self._console.print(f"{host:<12} {layer:<12} {cell.text()}", highlight=False, markup=False)
-
-
-@contextmanager
-def _display(console: Console, progress: Progress, silent: bool) -> Iterator[_Show]:
-    if console.is_terminal and not silent:
-        with Live(table(progress), console=console, refresh_per_second=4, transient=True) as live:
-            yield _Show(console, progress, live, silent)
-    else:
-        yield _Show(console, progress, None, silent)
-
-
-def _follow(descriptor: int, progress: Progress, show: _Show) -> None:
-    with os.fdopen(descriptor) as events:
-        for line in events:
-            show(progress.apply(json.loads(line)))
-
-
-def _tee(source: IO[str], log: IO[str]) -> None:
-    for line in source:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        log.write(line)
+def _styled(cell: Cell | None, now: float) -> str:
+    return "" if cell is None else f"[{COLOURS.get(cell.state, 'dim')}]{escape(cell.text(now))}[/]"
 
 
 if __name__ == "__main__":

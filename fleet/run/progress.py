@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,17 @@ from typing import Any
 FINAL = ("failed", "unreachable")
 # The layer whose failures say that a frozen host was left as it is: playbooks/held_back.yml.
 HELD_BACK = "market hours"
+TASK = 38  # characters of a task's name while it runs
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one task changed, or would have changed; `files` are what it names, `diff` is as Ansible shows it."""
+
+    layer: str
+    task: str
+    files: tuple[str, ...] = ()
+    diff: str = ""
 
 
 @dataclass
@@ -23,12 +35,19 @@ class Cell:
     changed: int = 0
     seconds: float = 0.0
     seconds_before: float = 0.0  # in earlier plays of the same layer
+    began: float = 0.0  # when it would have begun, had the plays of the layer followed each other
     frozen: bool = False
+    address: str = ""  # where it did not answer
 
-    def text(self) -> str:
-        """Say in a few words how the host stands in the layer."""
+    def text(self, now: float = 0.0) -> str:
+        """Say in a few words how the host stands in the layer.
+
+        Args:
+            now: on the clock of the events; 0 for the time of the last one.
+        """
         if self.state == "running":
-            return f"{self.task[:38]}"
+            seconds = now - self.began if now else self.seconds
+            return f"{seconds:.0f} s, {textwrap.shorten(self.task, TASK, placeholder=' ...')}"
         if self.state == "ok":
             done = "held back" if self.frozen else "changed"
             return f"ok {self.seconds:.0f} s, {f'{self.changed} {done}' if self.changed else 'no change'}"
@@ -45,6 +64,7 @@ class Progress:
         totals: host -> Ansible's own counts, once the run is over.
         frozen: host -> until when, and why, in words.
         held_back: frozen host -> role -> number of tasks that would have changed it, once the run is over.
+        changes: what was changed, or would have been, in order, with the hosts that it was the same for.
     """
 
     layers: list[str] = field(default_factory=list)
@@ -52,6 +72,7 @@ class Progress:
     totals: dict[str, Mapping[str, int]] = field(default_factory=dict)
     frozen: dict[str, str] = field(default_factory=dict)
     held_back: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    changes: dict[Change, list[str]] = field(default_factory=dict)
     _layer: str = ""
     _play_began: float = 0.0
 
@@ -59,6 +80,11 @@ class Progress:
     def hosts(self) -> list[str]:
         """Return the hosts seen so far, without the control machine itself."""
         return list(dict.fromkeys(host for host, _ in self.cells))
+
+    @property
+    def began(self) -> bool:
+        """Tell whether any host is, or would be, another than before."""
+        return any(cell.changed and not cell.frozen for cell in self.cells.values())
 
     def failures(self) -> list[tuple[str, str, Cell]]:
         """Return (host, layer, cell) of everything that went wrong; what was held back did not."""
@@ -84,14 +110,21 @@ class Progress:
         cell = self.cells.get((host, self._layer))
         if cell is None or cell.state in FINAL:
             return []
-        cell.state, cell.task = "running", str(event["task"])
+        cell.state, cell.task = "running", str(event["task"]).replace(" : ", ": ", 1)
         cell.seconds = cell.seconds_before + float(event["at"]) - self._play_began
         if kind == "start":
             return []
         cell.done += 1
-        cell.changed += bool(event["changed"])
+        if event["changed"]:
+            cell.changed += 1
+            change = Change(self._layer, cell.task, tuple(event.get("files", ())), str(event.get("diff", "")))
+            self.changes.setdefault(change, []).append(host)
         if kind in FINAL:
-            cell.state, cell.message = kind, str(event["message"])
+            cell.state, cell.message = kind, str(event["message"]).strip().removeprefix("Task failed: ")
+            if kind == "unreachable":
+                # The reason is what ssh said last; an address is in it or not, by the strategy.
+                cell.message = cell.message.rpartition("\n")[2]
+                cell.address = str(event.get("address", ""))
             return [(host, self._layer, cell)]
         return []
 
@@ -103,7 +136,7 @@ class Progress:
             self.layers.append(layer)
         for host in hosts:
             cell = self.cells.setdefault((host, layer), Cell())
-            cell.seconds_before = cell.seconds
+            cell.seconds_before, cell.began = cell.seconds, at - cell.seconds
             cell.frozen = host in self.frozen
         return finished
 
@@ -116,8 +149,11 @@ class Progress:
 
     def _finish_layer(self) -> list[tuple[str, str, Cell]]:
         finished = []
+        gone = {host for (host, _), cell in self.cells.items() if cell.state in FINAL}
         for (host, layer), cell in self.cells.items():
             if layer == self._layer and cell.state not in FINAL:
                 cell.state = "ok" if cell.done else "not reached"
-                finished.append((host, layer, cell))
+                # Of a host that failed before, its failure has been told.
+                if cell.done or host not in gone:
+                    finished.append((host, layer, cell))
         return finished

@@ -1,120 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prove the state of real hosts: run tests/host against an inventory and show what held, by host and role."""
+"""Prove the state of real hosts: run tests/host against an inventory and show what holds, by host and role."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
-
-from rich.table import Table
 
 from fleet import terminal
 from fleet.errors import UserError
 from fleet.model.model import Fleet
-from fleet.paths import BUILD, PROJECT
+from fleet.paths import PROJECT
+from fleet.run import follow, last
+from fleet.run.checks import NO_HOST, NOT_CHECKED, Check, Standing, by_host, summary, told
+from fleet.run.playbook import LOGS
 
-REPORT = BUILD / "verify.xml"
-MESSAGE = 160  # characters of a failure's first line; the whole is in the report
+# Pytest's exit status: all tests passed, or some did not; it found none.
+RAN, NOTHING = (0, 1), 5
 
 
 @dataclass(frozen=True)
-class Check:
-    """One assertion about one host; `message` is the first line of what pytest said when it did not pass."""
+class Outcome:
+    """What the checks came to, and where pytest's own words are."""
 
-    role: str
-    host: str
-    name: str
-    state: str
-    message: str = ""
+    checks: Sequence[Check]
+    log: Path
+
+    @property
+    def good(self) -> bool:
+        """Return whether nothing failed and every host was reached."""
+        return not any(check.state in {"failed", NOT_CHECKED} for check in self.checks)
 
 
-def run(inventory: Path, limit: str = "", verbose: bool = False) -> list[Check]:
-    """Run the host tests and return every check.
+def run(inventory: Path, limit: str = "", verbose: bool = False) -> Outcome:
+    """Run the host tests and return every check, with a table or a line for each host and role meanwhile.
 
     Args:
         inventory: inventory folder.
-        limit: host names separated by commas; empty for all.
-        verbose: let pytest print while it works.
+        limit: hosts or groups separated by commas; empty for all.
+        verbose: let pytest print while it works, instead.
     """
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.unlink(missing_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/host",
-        "--inventory",
-        str(inventory),
-        f"--junitxml={REPORT}",
-    ]
+    log = LOGS / f"verify-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    # The log has every value whole.
+    command = [sys.executable, "-m", "pytest", "-vv", "tests/host", "--inventory", str(inventory.resolve())]
     command += ["--limit", limit] if limit else []
-    done = subprocess.run(command, cwd=PROJECT, capture_output=not verbose, text=True, check=False)
-    if not REPORT.exists() or done.returncode not in {0, 1}:
-        words = (done.stdout or "") + (done.stderr or "")
-        last = [line for line in words.splitlines() if line.strip()][-1:]
-        return [Check("pytest", "-", "collection", "failed", " ".join(last))]
-    return parse(REPORT.read_text(), Fleet.load(inventory, PROJECT).hosts)
+    standing = Standing()
+    view = follow.View(standing.take, lambda: table(standing, time.monotonic()))
+    status = follow.run(command, os.environ, log, view, verbose)
+    last.keep(inventory, {host: {"verify": words} for host, words in by_host(standing.checks).items()})
+    if status in RAN:
+        return Outcome(standing.checks, log)
+    # Pytest's own errors come before a line of its own form.
+    said = [line for line in log.read_text().splitlines() if line.strip() and not line.startswith("=")]
+    message = said[-1] if said and status != NOTHING else "no role of the chosen hosts has checks; is LIMIT right?"
+    return Outcome([*standing.checks, Check("pytest", NO_HOST, "the checks did not run", "failed", message)], log)
 
 
-def parse(report: str, hosts: Iterable[str]) -> list[Check]:
-    """Read a JUnit report into checks.
-
-    Args:
-        report: the report's text; a test's name ends in brackets, where the host is one of the words.
-        hosts: names of the inventory's hosts.
-    """
-    longest_first = sorted(hosts, key=len, reverse=True)
-    checks = []
-    for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 - pytest wrote it a moment ago
-        name, _, rest = case.get("name", "").partition("[")
-        words = f"-{rest.removesuffix(']')}-"
-        host = next((known for known in longest_first if f"-{known}-" in words), "-")
-        role = case.get("classname", "").rpartition(".")[2].removeprefix("test_")
-        state, message = "passed", ""
-        for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
-            found = case.find(tag)
-            if found is not None:
-                state, message = meaning, (found.get("message") or "").strip().split("\n")[0][:MESSAGE]
-        checks.append(Check(role, host, name, state, message))
-    return checks
+def table(standing: Standing, now: float = 0.0) -> terminal.Grid:
+    """Return hosts x roles with how each stands, at a time on the events' clock."""
+    places = dict.fromkeys([*standing.planned, *((check.host, check.role) for check in standing.checks)])
+    roles = list(dict.fromkeys(role for _, role in places))
+    rows = [_row(standing, host, roles, now) for host in dict.fromkeys(host for host, _ in places)]
+    return terminal.Grid(["host", *roles], rows)
 
 
-def summary(checks: Iterable[Check]) -> str:
-    """Say how many checks passed, failed and were skipped."""
-    counts = Counter(check.state for check in checks)
-    return ", ".join(f"{counts[state]} {state}" for state in ("passed", "failed", "skipped") if counts[state]) or "none"
+def _row(standing: Standing, host: str, roles: Sequence[str], now: float) -> list[str]:
+    if standing.away(host):
+        return [f"{host} [red]away[/]", *("" for _ in roles)]
+    return [host, *(_styled(standing, host, role, now) for role in roles)]
 
 
-def by_host(checks: Sequence[Check]) -> dict[str, str]:
-    """Return {host: summary}."""
-    hosts = dict.fromkeys(check.host for check in checks)
-    return {host: summary([check for check in checks if check.host == host]) for host in hosts}
+def _styled(standing: Standing, host: str, role: str, now: float) -> str:
+    words = standing.cell(host, role, now)
+    bad = any(state in words for state in ("failed", NOT_CHECKED))
+    colour = "red" if bad else "cyan" if " of " in words else "green"
+    return words and f"[{colour}]{words}[/]"
 
 
-def table(checks: Sequence[Check]) -> Table:
-    """Return hosts x roles with the summary of each."""
-    roles = list(dict.fromkeys(check.role for check in checks))
-    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("host", *roles):
-        result.add_column(title)
-    for host in dict.fromkeys(check.host for check in checks):
-        own = [[check for check in checks if (check.host, check.role) == (host, role)] for role in roles]
-        result.add_row(host, *(_styled(cell) for cell in own))
-    return result
-
-
-def _styled(checks: Sequence[Check]) -> str:
-    if not checks:
-        return "[dim]-[/]"
-    colour = "red" if any(check.state == "failed" for check in checks) else "green"
-    return f"[{colour}]{summary(checks)}[/]"
+def report(outcome: Outcome, skipped: bool = True) -> None:
+    """Print what did not hold, what could not be made, where the log is and, if asked for, what was skipped."""
+    console = terminal.console()
+    for label, words in told(outcome.checks):
+        if skipped or label != "skipped":
+            terminal.say(console, label, words, "yellow" if label == "skipped" else "red")
+    if not outcome.good:
+        terminal.say(console, "log:", str(outcome.log.relative_to(PROJECT)))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -131,18 +105,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     began = time.monotonic()
     print(f"checking the hosts of {options.inventory} ...", flush=True)
-    checks = run(options.inventory, options.limit, options.verbose)
+    outcome = run(options.inventory, options.limit, options.verbose)
     console = terminal.console()
-    console.print(table(checks))
-    for check in checks:
-        if check.state != "passed":
-            words = f"{check.state} {check.host}, {check.role}: {check.name}: {check.message}"
-            console.print(words, highlight=False, markup=False)
-    failed = any(check.state == "failed" for check in checks)
-    print(f"{summary(checks)} in {time.monotonic() - began:.0f} s")
+    console.print(table(Standing(checks=[check for check in outcome.checks if check.host != NO_HOST])))
+    report(outcome)
+    print(f"{summary(outcome.checks)} in {time.monotonic() - began:.0f} s")
+    if not outcome.good:
+        terminal.say(console, "next:", _next(outcome))
+    return int(not outcome.good)
+
+
+def _next(outcome: Outcome) -> str:
+    failed = {check.host for check in outcome.checks if check.state == "failed"}
+    if NO_HOST in failed:
+        return "mend what is named above and run it again"
     if failed:
-        print("next: mend what failed, run `make site`, then `make verify` again")
-    return int(failed)
+        return (
+            "`make check` shows what differs from the inventory, `make site` brings it back; then `make verify` again"
+        )
+    return "start the hosts that are away, or mend the way to them; then `make verify` again"
 
 
 if __name__ == "__main__":

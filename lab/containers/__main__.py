@@ -16,6 +16,7 @@ from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
 from fleet.run import playbook, verify
+from fleet.run.checks import by_host
 from lab import archive, samples
 from lab.containers import engine, hosts, image, secrets, services, status
 from tools import report
@@ -47,16 +48,14 @@ def up(options: argparse.Namespace) -> int:
     create(options)
     limit = ",".join(hosts.select(options.hosts))
     site = playbook.run_playbook("playbooks/site.yml", LAB_INVENTORY, ["--limit", limit], verbose=options.verbose)
-    checks: list[verify.Check] = []
+    checks: verify.Outcome | None = None
     if site.status == 0:
         _say("checking the hosts ...")
         checks = verify.run(LAB_INVENTORY, limit, verbose=options.verbose)
-    status.record(site.progress, verify.by_host(checks))
-    playbook.report(site, {"verify": verify.by_host(checks)})
-    failed = [check for check in checks if check.state == "failed"]
-    for check in failed:
-        _say(f"failed: {check.host}, {check.role}: {check.name}: {check.message}")
-    good = site.status == 0 and not failed
+    playbook.report(site, {"verify": by_host(checks.checks)} if checks else {})
+    if checks:
+        verify.report(checks, skipped=False)
+    good = checks is not None and checks.good
     if good:
         for host in Fleet.load(LAB_INVENTORY, PROJECT).members["agents"]:
             if host in limit.split(","):

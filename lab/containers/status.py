@@ -3,45 +3,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-
-from rich.table import Table
 
 from fleet import terminal
 from fleet.model.model import Fleet
-from fleet.paths import LAB_INVENTORY, LAB_STATE, PROJECT
-from fleet.run.progress import Progress
+from fleet.paths import LAB_INVENTORY, PROJECT
+from fleet.run import last
 from lab.containers import engine, hosts
-
-RECORD = LAB_STATE / "state.json"
-
-
-def record(progress: Progress, checks: dict[str, str]) -> None:
-    """Keep what a run of site.yml and of the checks said, for `make lab-status`."""
-    cells: dict[str, dict[str, object]] = {host: {} for host in progress.hosts}
-    for (host, layer), cell in progress.cells.items():
-        cells[host][layer] = asdict(cell)
-    state = {
-        "at": time.time(),
-        "layers": [layer for layer in progress.layers if layer != "preflight"],
-        "cells": cells,
-        "verify": checks,
-    }
-    RECORD.write_text(json.dumps(state, indent=1))
 
 
 def show(names: Sequence[str]) -> int:
-    """Print hosts x layers of the last run beside what each host's systemd says now; 0 if all is well."""
+    """Print what the last runs said of each host beside what its systemd says now; 0 if all is well."""
     selected, client = hosts.select(names), engine.connect()
     containers = hosts.existing(client)
-    state = json.loads(RECORD.read_text()) if RECORD.exists() else {"layers": [], "cells": {}, "verify": {}}
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("host", "address", "now", *state["layers"], "verify"):
-        table.add_column(title, no_wrap=True)
-    well = True
+    kept = last.read()
+    titles = list(dict.fromkeys(what for words in kept.values() for what in words))
+    titles.sort(key="verify".__eq__)  # it comes last, whatever ran later
+    rows, well = [], True
     for name, address in selected.items():
         now = "absent"
         if name in containers and containers[name].status == "running":
@@ -49,15 +28,16 @@ def show(names: Sequence[str]) -> int:
             units = [line.split()[0] for line in failed.splitlines() if line.strip()]
             now = f"failed: {', '.join(units)}" if units else "running"
         well = well and now == "running"
-        cells = state["cells"].get(name, {})
-        last = [str(cells[layer]["state"]) if layer in cells else "-" for layer in state["layers"]]
-        table.add_row(name, address, now, *last, state["verify"].get(name, "-"))
-    terminal.console().print(table)
-    if "at" in state:
-        print(f"layers and verify: as of {time.strftime('%H:%M:%S', time.localtime(state['at']))}")
+        words = kept.get(name, {})
+        rows.append([name, address, now, *(_dated(words[title]) if title in words else "" for title in titles)])
+    terminal.console().print(terminal.Grid(["host", "address", "now", *titles], rows))
     for line in next_steps(names) if well else ["next: `make lab` brings missing or failed hosts back"]:
         print(line)
     return 0 if well else 1
+
+
+def _dated(word: last.Word) -> str:
+    return f"{word.text} ({time.strftime('%H:%M', time.localtime(word.at))})"
 
 
 def next_steps(names: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -19,8 +19,12 @@ description:
   - Counts for each host with C(trading_frozen) what each role would have changed, and gives the host the counts as
     C(trading_held_back), role to number.
   - Writes one JSON line for each play, task result and the final statistics to the descriptor in FLEET_PROGRESS_FD,
-    where that variable is set.
+    where that variable is set. A result that changed something has the files that it names, and the difference where
+    Ansible itself shows it.
 """
+
+# Where the control machine keeps what a template became.
+TEMPORARY = "/ansible-local-"
 
 
 class CallbackModule(CallbackBase):
@@ -38,6 +42,7 @@ class CallbackModule(CallbackBase):
         self._play = ""
         self._variables: Any = None
         self._held_back: dict[str, Counter[str]] = {}
+        self._diffs: defaultdict[str, str] = defaultdict(str)
 
     def _write(self, event: str, **fields: object) -> None:
         if self._descriptor < 0:
@@ -46,14 +51,27 @@ class CallbackModule(CallbackBase):
         os.write(self._descriptor, line.encode() + b"\n")
 
     def _result(self, status: str, result: Any) -> None:
-        values = result.result
+        values, host = result.result, result.host
+        more: dict[str, object] = {}
+        if self._changed(result):
+            more = {"files": _files(values), "diff": self._diffs[host.get_name()]}
+        if status in {"failed", "unreachable"}:
+            more["message"] = str(values.get("msg") or values.get("stderr") or "")
+        if status == "unreachable":
+            more["address"] = f"{host.vars.get('ansible_host', host.address)} port {host.vars.get('ansible_port', 22)}"
         self._write(
             status,
-            host=result.host.get_name(),
+            host=host.get_name(),
             task=result.task.get_name(),
             changed=self._changed(result),
-            message=str(values.get("msg") or values.get("stderr") or "") if status in {"failed", "unreachable"} else "",
+            **more,
         )
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Keep a difference that Ansible shows, of a task or of one of its items; the task's result comes later."""
+        values = result.result
+        if values.get("diff") and values.get("changed"):
+            self._diffs[result.host.get_name()] += self._get_diff(values["diff"])
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Name the play, which begins with its layer, and its hosts."""
@@ -64,6 +82,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """A host begins a task."""
+        self._diffs.pop(host.get_name(), None)
         self._write("start", host=host.get_name(), task=task.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
@@ -104,3 +123,22 @@ class CallbackModule(CallbackBase):
         """The run is over: the counts of each host."""
         counts = {host: stats.summarize(host) for host in stats.processed}
         self._write("stats", hosts=counts, held_back=self._held_back)
+
+
+def _files(values: Any) -> list[str]:
+    """Return the files, units or packages that a result names: those of its differences, else its own."""
+    found: list[str] = []
+    for one in values.get("results") or [values]:
+        if not one.get("changed"):
+            continue
+        diffs = one.get("diff") or []
+        headers = [_header(diff) for diff in (diffs if isinstance(diffs, list) else [diffs])]
+        own = one.get("dest") or one.get("path") or one.get("name")
+        found += [str(name) for name in one.get("paths") or list(filter(None, headers)) or [own] if name]
+    return list(dict.fromkeys(found))
+
+
+def _header(diff: Any) -> str:
+    """Return the file that a difference is about; of a new one the second header alone may name it."""
+    before, after = str(diff.get("before_header") or ""), str(diff.get("after_header") or "")
+    return before or ("" if TEMPORARY in after else after)

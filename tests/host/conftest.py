@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
 from testinfra.host import Host
 
 from fleet.model.model import Fleet
 from fleet.model.project import hosts_matching
 from fleet.model.settings import Settings
 from fleet.paths import PROJECT
+from fleet.run.checks import HostAwayError
+from fleet.run.reached import Reached
+from fleet.run.reporter import Reporter
 
+# A host that stops to answer in the middle is away after half a minute.
+KEEP_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 CONTROL_SOCKETS = Path.home() / ".ansible" / "cp"
 
 
@@ -31,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Reporter())
     config.addinivalue_line("markers", "disruptive: kills a service or raises an alarm; the lab's hosts only")
 
 
@@ -51,25 +56,37 @@ def _fleet(inventory: Path) -> Fleet:
 
 
 @cache
-def _connection(fleet: Fleet, name: str) -> Host:
+def _connection(fleet: Fleet, name: str) -> Reached:
     settings = fleet.settings(name)
     CONTROL_SOCKETS.mkdir(mode=0o700, parents=True, exist_ok=True)
     address, port = settings.get("ansible_host", name), settings.get("ansible_port", 22)
-    connection = testinfra.get_host(
+    connection: Reached = Reached.get_host(
         f"ssh://{settings['ansible_user']}@{address}:{port}",
         sudo=True,
         ssh_identity_file=settings.get("ansible_ssh_private_key_file"),
-        ssh_extra_args=settings.get("ansible_ssh_common_args"),
+        ssh_extra_args=f"{KEEP_ALIVE} {settings.get('ansible_ssh_common_args', '')}",
         controlpersist=60,
         controlpath=str(CONTROL_SOCKETS / "test-%%C"),  # testinfra formats the command with %
     )
-    try:
-        answer = connection.run("true")
-    except RuntimeError as error:
-        raise ConnectionError(f"host {name} cannot be reached at {address} port {port}: {error}") from error
-    if answer.rc != 0:
-        raise ConnectionError(f"host {name}: {settings['ansible_user']} cannot use sudo: {answer.stderr.strip()}")
+    connection.name, connection.place = name, f"{address} port {port}"
     return connection
+
+
+@cache
+def _usable(connection: Reached, user: str) -> Reached:
+    answer = connection.run("true")
+    if answer.rc != 0:
+        connection.away = f"{connection.name}: {user} cannot use sudo: {answer.stderr.strip()}"
+        raise HostAwayError(connection.away)
+    return connection
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin each check with its host's answer, before any fixture goes there by a way of its own."""
+    name = getattr(item, "callspec", None) and item.callspec.params.get("_name")  # type: ignore[attr-defined]
+    if name:
+        fleet = _fleet(Path(item.config.getoption("inventory")))
+        _usable(_connection(fleet, name), str(fleet.settings(name)["ansible_user"]))
 
 
 def _chosen(config: pytest.Config) -> tuple[Fleet, frozenset[str]]:

@@ -11,6 +11,7 @@ import pytest
 from testinfra.host import Host
 
 from fleet.model.settings import Settings
+from tests.host.state import exposure
 
 UNIT = "prometheus-blackbox-exporter.service"
 ASK = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=15).read().decode())"
@@ -45,5 +46,4 @@ def test_a_page_and_a_refusal_are_told_apart(host: Host, settings: Settings, pat
 
 
 def test_the_unit_is_hardened(host: Host) -> None:
-    text = host.check_output("systemd-analyze security --no-pager %s", UNIT)
-    assert float(re.findall(r"exposure level for \S+: ([0-9.]+)", text)[0]) <= 2.0
+    assert exposure(host, UNIT) <= 2.0, UNIT

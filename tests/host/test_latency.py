@@ -4,6 +4,7 @@
 import json
 
 from fleet.hardware.cpus import parse
+from tests.host.state import installed, owned, unit
 
 RUNNER = "/usr/local/libexec/fleet/latency-run"
 PLAN = "/usr/local/libexec/fleet/latency_plan.py"
@@ -20,20 +21,19 @@ print(json.dumps([found.isolated, found.housekeeping, found.idle, found.sets()])
 
 
 def test_every_package_is_installed(host, settings):
-    for name in settings["latency_packages"]:
-        assert host.package(name).is_installed, name
+    wanted = settings["latency_packages"]
+    assert installed(host, wanted) == set(wanted)
 
 
 def test_only_root_can_change_the_runner(host):
-    for name, mode in ((RUNNER, 0o755), (PLAN, 0o644), (LISTS, 0o644)):
-        file = host.file(name)
-        assert (file.user, file.group, file.mode) == ("root", "root", mode), name
+    for name, mode in ((RUNNER, 755), (PLAN, 644), (LISTS, 644)):
+        assert owned(host, name) == f"root:root {mode}", name
 
 
 def test_nothing_runs_until_it_is_called(host):
-    for unit in ("fleet-latency.service", "fleet-latency-peer.service"):
-        assert host.check_output("systemctl show --property=ActiveState --value %s", unit) == "inactive"
-    assert host.run("pgrep -x 'sockperf|stress-ng|oslat|cyclictest'").rc == 1
+    for name in ("fleet-latency.service", "fleet-latency-peer.service"):
+        assert unit(host, name).partition(",")[0] == "inactive", name
+    assert host.run("pgrep --list-name -x 'sockperf|stress-ng|oslat|cyclictest'").stdout == ""
 
 
 def test_the_runner_sees_the_cpus_that_the_kernel_isolates_and_measures_on_none_that_is_left_empty(host, settings):
@@ -42,7 +42,7 @@ def test_the_runner_sees_the_cpus_that_the_kernel_isolates_and_measures_on_none_
     isolated, housekeeping, idle, measured = json.loads(words)
     online = int(host.check_output("nproc --all"))
     assert housekeeping, "no CPU is left for the system"
-    assert not set(isolated) & set(housekeeping)
+    assert set(isolated) & set(housekeeping) == set(), "both isolated and for the system"
     assert len(isolated) + len(housekeeping) <= online
     assert set(idle) == set(isolated) & parse(empty)
-    assert not set(idle) & {cpu for cpus in measured.values() for cpu in cpus}
+    assert set(idle) & {cpu for cpus in measured.values() for cpu in cpus} == set(), "measured, though left empty"

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from roles.onload.filter_plugins.onload_settings import onload_exec, onload_release
+from tests.host.state import installed, kind
 
 PACKAGES = ("onload-user", "onload-dkms")
 STORE = "/var/lib/fleet/onload"
@@ -25,14 +26,14 @@ def _wanted(settings):
 def test_without_pinned_files_nothing_of_it_is_on_the_host(host, settings):
     if settings["onload_packages"]:
         pytest.skip("the inventory pins a release for this host")
-    assert not any(host.package(name).is_installed for name in PACKAGES)
-    assert not host.run("ls /etc/systemd/system/*.service.d/10-onload.conf").stdout
+    assert installed(host, PACKAGES) == set()
+    assert host.run("ls /etc/systemd/system/*.service.d/10-onload.conf").stdout == ""
 
 
 def test_nothing_preloads_it_into_every_process(host):
     assert "onload" not in host.run("cat /etc/ld.so.preload").stdout
     assert "onload" not in host.check_output("systemctl show --property=Environment")
-    assert not host.run("grep -l 'LD_PRELOAD.*onload' /etc/environment /etc/profile /etc/profile.d/*").stdout
+    assert host.run("grep -l 'LD_PRELOAD.*onload' /etc/environment /etc/profile /etc/profile.d/*").stdout == ""
 
 
 @pytest.mark.usefixtures("_wanted")
@@ -66,14 +67,15 @@ def test_kernel_and_packages_stay_at_their_version_together(host, kernel):
 @pytest.mark.usefixtures("_wanted")
 def test_each_profile_in_use_is_one_that_the_wrapper_finds(host, settings):
     for name in {*settings["onload_services"].values(), *settings["onload_profiles"]}:
-        assert host.file(f"/usr/libexec/onload/profiles/{name}.opf").is_file
+        path = f"/usr/libexec/onload/profiles/{name}.opf"
+        assert kind(host, path) == "regular file", path
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_each_named_unit_that_exists_starts_by_the_wrapper_with_its_profile(host, settings):
     for unit in settings["onload_services"]:
         drop_in = f"/etc/systemd/system/{unit}.d/10-onload.conf"
-        assert host.file(drop_in).is_file
+        assert kind(host, drop_in) == "regular file", drop_in
         shown = host.check_output(f"systemctl show --property=LoadState,ExecStart,DropInPaths {shlex.quote(unit)}")
         if "LoadState=loaded" not in shown:
             continue
@@ -92,4 +94,5 @@ def test_a_named_unit_that_runs_has_the_library_and_no_other_process_has(host, s
         return
     assert named - {"0"} <= with_library
     groups = "grep -h -o '[^/]*[.]service' " + " ".join(f"/proc/{process}/cgroup" for process in with_library)
-    assert not with_library or set(host.run(groups).stdout.split()) <= set(settings["onload_services"])
+    running = host.run(groups).stdout.split() if with_library else []
+    assert set(running) <= set(settings["onload_services"])

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from fleet.paths import PROJECT
-from tools.lint import contracts, idioms, owners, repository, roles, tasks
+from tools.lint import checks, contracts, idioms, owners, repository, roles, tasks
 
-RULES = (roles, tasks, idioms, owners, contracts, repository)
+RULES = (roles, tasks, idioms, owners, contracts, repository, checks)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -116,7 +116,7 @@ def _siblings(cpu: int) -> tuple[int, ...]:
 def _running(command: Sequence[str], folder: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program with a process group of its own that is gone afterwards, whatever happens."""
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         yield process
@@ -133,10 +133,11 @@ def _running(command: Sequence[str], folder: str) -> Iterator[subprocess.Popen[s
 def _call(command: Sequence[str], folder: str, seconds: int) -> tuple[int, str]:
     with _running(command, folder) as process:
         try:
-            output, _ = process.communicate(timeout=2 * seconds + GRACE)
+            said = process.communicate(timeout=2 * seconds + GRACE)
         except subprocess.TimeoutExpired:
             return -1, f"{command[0]} did not end after {2 * seconds + GRACE} s and was killed"
-        return process.returncode, output
+        # Errors last: in one pipe the banner, which waits in the tool's buffer, would stand behind the reason.
+        return process.returncode, "".join(said)
 
 
 def perform(step: Step, machine: Machine, port: int) -> Outcome:
@@ -192,7 +193,7 @@ def _exchange(step: Step, folder: str, port: int, outputs: list[str]) -> dict[st
             raise BrokenOffError(f"sockperf's server did not open UDP port {port}")
         reduced = reduce_log(_slices(command, step.seconds, folder, outputs))
         if serving is not None and serving.poll() is not None:
-            raise BrokenOffError(f"sockperf's server {_end_of(serving.returncode, serving.communicate()[0])}")
+            raise BrokenOffError(f"sockperf's server {_end_of(serving.returncode, ''.join(serving.communicate()))}")
         if not reduced["count"]:
             raise BrokenOffError(f"no answer from {step.target} port {port}")
         # A lost message silences a call as well, but not the next one.

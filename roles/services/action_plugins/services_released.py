@@ -117,8 +117,14 @@ class Release:
         yield [_file_set("services-confirmed", [{"path": "/opt/station/confirmed", "content": f"{self.wanted}\n"}])]
 
     def stop(self, former: Sequence[str]) -> list[Step]:
-        """Return the steps that stop what did not become ready; what there was before is to start at boot again."""
-        return [_systemd(str(unit["unit"]), state="stopped", enabled=unit["name"] in former) for unit in self.units]
+        """Return the steps that stop what did not become ready; what there was before is to start at boot again.
+
+        With a unit goes the record of what it read: the next run finds it started after its files, and leaves it alone.
+        """
+        return [
+            Step("unit_converged", {"name": str(unit["unit"]), "state": "stopped", "enabled": unit["name"] in former})
+            for unit in self.units
+        ]
 
     def back(self, confirmed: Pair, former: Sequence[str]) -> Iterator[list[Step]]:
         """Yield the stages of the way to what ran before.

@@ -196,6 +196,14 @@ def test_a_tool_that_hangs_is_killed(tmp_path, monkeypatch):
     assert "was killed" in words
 
 
+def test_a_tool_that_prints_its_banner_after_its_complaint_is_failed_for_the_complaint(tmp_path):
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\necho 'cannot pin to CPU 3: errno=11' >&2; echo 'tool V 2.60'; exit 1\n")
+    tool.chmod(0o755)
+    outcome = runner._tool(planned.Step("oslat", "isolated", "3", 1, 1, loaded=False, command=str(tool)), str(tmp_path))
+    assert (outcome.status, outcome.reason) == ("failed", "ended with status 1: cannot pin to CPU 3: errno=11")
+
+
 ANSWERS = "printf '0, 1.0, 1.1, 8.5\\n1, 1.2, 1.3, 9.5\\n' > slice.csv"
 STAYS = "exec sleep 100"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,87 @@ def test_an_override_reaches_the_play_as_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(playbook, "run_playbook", run)
     playbook.main(["--inventory", str(tmp_path), "--override", 'the "feed"\nis down', "playbooks/deploy.yml"])
     assert given == ["--extra-vars", '{"trading_override": "the \\"feed\\" is down"}']
+
+
+def changed(*, hosts: int = 1, failed: bool = False) -> Progress:
+    """Return a run in which a task changes, or would change, some hosts, and another one fails after it."""
+    names = ["vps", "laptop"]
+    event = {"event": "ok", "task": "ssh : Write", "at": 1.0, "changed": True, "files": ["/etc/ssh/x", *"abcdefgh"]}
+    event |= {"diff": "--- before\n+++ after\n-old [red]\n+new\n"}
+    progress = Progress()
+    progress.apply({"event": "play", "play": "Base", "hosts": names, "at": 0.0})
+    for name in names:
+        progress.apply(event | {"host": name, "changed": name in names[:hosts]})
+    if failed:
+        progress.apply(FAILED[2])
+    counts = {name: {"changed": int(name in names[:hosts])} for name in names}
+    progress.apply({"event": "stats", "hosts": counts, "held_back": {}, "at": 3.0})
+    return progress
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Path) -> Callable[..., int]:
+    """Return a function that plays a verb whose run came to something."""
+
+    def run(progress: Progress, *words: str, status: int = 0) -> int:
+        monkeypatch.setattr(playbook, "run_playbook", lambda *_: Outcome(status, progress, log, 1.0))
+        return playbook.main(["--inventory", str(tmp_path), "playbooks/site.yml", *words])
+
+    log.write_text("fatal: [vps]: FAILED!\n")
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {vps: }}\n")
+    return run
+
+
+CHECK, DRIFT = ("--check", "--diff"), ("--check", "--expect-no-change")
+
+
+def test_check_says_what_would_change_where_and_how(verb: Callable[..., int], capsys: pytest.CaptureFixture[str]):
+    assert verb(changed(hosts=2), *CHECK) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = lines.index("would change vps, laptop, base: ssh: Write: /etc/ssh/x, a, b, c, d, e, 3 more")
+    assert lines[first + 1 :] == ["--- before", "+++ after", "-old [red]", "+new", "next: `make site` applies it"]
+
+
+def test_drift_names_hosts_tasks_and_files_and_no_differences(
+    verb: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    assert verb(changed(), *DRIFT) == 1
+    said = capsys.readouterr()
+    assert "would change vps, base: ssh: Write: /etc/ssh/x" in said.out
+    assert "+new" not in said.out
+    assert said.err == "not as declared: vps\n"
+    assert said.out.splitlines()[-1].startswith("next: `make check` shows")
+
+
+@pytest.mark.parametrize("words", [CHECK, DRIFT])
+def test_where_nothing_would_change_nothing_is_to_be_done(
+    verb: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+):
+    assert verb(changed(hosts=0), *words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "next: nothing, the hosts are as declared"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words", "kept"),
+    [(1, (), "what is done stays done"), (0, (), "nothing was changed"), (1, CHECK, "nothing was changed")],
+)
+def test_a_run_that_failed_says_whether_anything_was_done(
+    verb: Callable[..., int], capsys: pytest.CaptureFixture[str], hosts: int, words: tuple[str, ...], kept: str
+):
+    assert verb(changed(hosts=hosts, failed=True), *words, status=2) == 2
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: mend what is named above and run it again; {kept}"
+
+
+def test_a_host_that_is_away_is_one_line_with_its_address(log: Path, capsys: pytest.CaptureFixture[str]):
+    log.write_text("fatal: [vps]: UNREACHABLE!\n")
+    progress = Progress()
+    away = {"host": "vps", "task": "Gather facts", "at": 9.0, "changed": False, "address": "10.0.0.9 port 22"}
+    for event in (
+        FAILED[0],
+        away | {"event": "unreachable", "message": "Task failed: Connection timed out."},
+        {"event": "play", "play": "Data", "hosts": ["vps"], "at": 9.0},
+        FAILED[-1],
+    ):
+        progress.apply(event)
+    lines = [line for line in printed(Outcome(4, progress, log, 9.0), capsys) if "timed out" in line]
+    assert lines == ["unreachable vps (10.0.0.9 port 22), base: Gather facts: Connection timed out."]

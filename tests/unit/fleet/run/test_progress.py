@@ -35,7 +35,8 @@ def after(*events: dict[str, Any]) -> Progress:
 
 def test_a_host_whose_tasks_went_well_is_ok_once_the_next_layer_begins():
     progress = after(play("Base", "vps"), task("ok", "vps", at=3.0, changed=True), task("skipped", "vps", at=4.2))
-    assert progress.cells["vps", "base"].text() == "Do it"
+    assert progress.cells["vps", "base"].text() == "4 s, Do it"
+    assert progress.cells["vps", "base"].text(now=60.0) == "60 s, Do it"
     finished = progress.apply(play("Data: event bus", "vps", at=5.0))
     assert [(host, layer, cell.text()) for host, layer, cell in finished] == [("vps", "base", "ok 4 s, 1 changed")]
 
@@ -161,3 +162,51 @@ def test_that_a_host_was_left_as_it_is_is_no_failure():
 
 def test_a_frozen_host_without_a_difference_held_nothing_back():
     assert frozen_run(held_back={"station": {}}).held_back == {}
+
+
+def test_the_same_change_of_several_hosts_is_one():
+    one: dict[str, Any] = {"changed": True, "files": ["/etc/x"], "diff": "-a\n+b\n"}
+    progress = after(
+        play("Base", "vps", "laptop"),
+        task("ok", "vps", "base : Write", **one),
+        task("ok", "laptop", "base : Write", **one),
+        task("ok", "laptop", "base : Run", changed=True),
+        stats(),
+    )
+    assert {(change.task, change.files): hosts for change, hosts in progress.changes.items()} == {
+        ("base: Write", ("/etc/x",)): ["vps", "laptop"],
+        ("base: Run", ()): ["laptop"],
+    }
+
+
+def test_a_host_that_is_away_is_told_once_with_its_place_and_the_last_word():
+    progress = after(play("Base", "vps", "laptop"))
+    words = "Task failed: EOF on stream; last lines:\nssh: connect to host 10.0.0.9 port 22: Connection timed out\n"
+    assert progress.apply(task("unreachable", "vps", message=words, address="10.0.0.9 port 22"))
+    later = [progress.apply(event) for event in (task("ok", "laptop"), play("Data", "vps", "laptop"))]
+    later += [progress.apply(event) for event in (task("ok", "laptop"), stats())]
+    assert [host for finished in later for host, _, _ in finished] == ["laptop", "laptop"]
+    cell = progress.cells["vps", "base"]
+    assert (cell.address, cell.message) == (
+        "10.0.0.9 port 22",
+        "ssh: connect to host 10.0.0.9 port 22: Connection timed out",
+    )
+    assert progress.cells["vps", "data"].text() == "not reached"
+
+
+def test_a_long_task_is_cut_between_words():
+    progress = after(
+        play("Base", "vps"), task("start", "vps", "base : Install the packages that everything else needs")
+    )
+    shown = progress.cells["vps", "base"].text().removesuffix(" ...").split()
+    assert shown == ["0", "s,", "base:", "Install", "the", "packages", "that"]
+
+
+def test_a_layer_of_two_plays_counts_on_where_it_was():
+    progress = after(
+        play("Data: one", "vps", at=10.0),
+        task("ok", "vps", at=15.0),
+        play("Data: two", "vps", at=100.0),
+        task("start", "vps", at=100.0),
+    )
+    assert progress.cells["vps", "data"].text(now=102.0).startswith("7 s, ")

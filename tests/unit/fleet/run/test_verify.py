@@ -1,65 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pytest reports, read back as checks of hosts and roles."""
+"""From pytest's run of checks to what a person reads: real checks of played hosts, in a process of their own."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from fleet.run.verify import Check, by_host, parse, summary
+import pytest
 
-HOSTS = ["station", "vps", "vps-2"]
-REPORT = """<?xml version="1.0" encoding="utf-8"?>
-<testsuites><testsuite name="pytest" tests="5">
-<testcase classname="tests.host.test_redis" name="test_a_stream_keeps_what_was_added[station]" time="0.1" />
-<testcase classname="tests.host.test_base" name="test_a_package_is_held[vps-linux]" time="0.1" />
-<testcase classname="tests.host.test_base" name="test_time_is_utc[vps]" time="0.1">
-  <failure message="AssertionError: assert 'CET' == 'UTC'&#10;  - UTC&#10;  + CET">long text</failure></testcase>
-<testcase classname="tests.host.test_ssh" name="test_a_password_is_refused[vps]" time="0.1">
-  <error message="failed on setup with &quot;ConnectionError: vps cannot be reached&quot;">text</error></testcase>
-<testcase classname="tests.host.test_sysctl" name="test_swappiness[station]" time="0.1">
-  <skipped type="pytest.skip" message="belongs to the machine underneath">text</skipped></testcase>
-</testsuite></testsuites>"""
+from fleet.paths import PROJECT
+from fleet.run import follow, verify
+from fleet.run.checks import Check, Standing
+
+CONFTEST = """
+import pytest
+from fleet.run.checks import HostAwayError
+from fleet.run.reporter import Reporter
+
+def pytest_configure(config):
+    config.pluginmanager.register(Reporter())
+
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("_name", ["vps", "vps-2", "gone"], scope="session")
+
+@pytest.fixture(scope="session")
+def host(_name):
+    if _name == "gone":
+        raise HostAwayError("gone cannot be reached at 192.0.2.1 port 22: Connection timed out")
+    return _name
+"""
+CHECKS = """
+import os, pytest
+
+def test_the_clock_shows_the_zone(host):
+    assert "CET" == "UTC"
+
+@pytest.mark.parametrize("unit", ["cron", "ssh"])
+def test_it_runs(host, unit):
+    assert ("inactive, enabled" if (host, unit) == ("vps", "cron") else "active, enabled") == "active, enabled", unit
+
+def test_a_program_gets_no_place_for_events(host):
+    assert "FLEET_PROGRESS_FD" not in os.environ
+
+def test_cards(host):
+    pytest.skip("no card")
+
+def test_a_fixture_that_ends_badly(host, request):
+    request.addfinalizer(lambda: [].pop())
+"""
 
 
-def test_host_role_and_outcome_come_out_of_the_report():
-    assert parse(REPORT, HOSTS) == [
-        Check("redis", "station", "test_a_stream_keeps_what_was_added", "passed"),
-        Check("base", "vps", "test_a_package_is_held", "passed"),
-        Check("base", "vps", "test_time_is_utc", "failed", "AssertionError: assert 'CET' == 'UTC'"),
-        Check(
-            "ssh",
-            "vps",
-            "test_a_password_is_refused",
-            "failed",
-            'failed on setup with "ConnectionError: vps cannot be reached"',
-        ),
-        Check("sysctl", "station", "test_swappiness", "skipped", "belongs to the machine underneath"),
+@pytest.fixture
+def checked(tmp_path: Path) -> tuple[Standing, int]:
+    """Return what stands after a run of the checks above."""
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_base.py").write_text(CHECKS)
+    standing = Standing()
+    view = follow.View(standing.take, lambda: "")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", str(tmp_path), str(tmp_path)]
+    status = follow.run(command, {"PATH": "/usr/bin:/bin"}, tmp_path / "log", view, verbose=False)
+    return standing, status
+
+
+def of(standing: Standing, host: str, state: str) -> list[tuple[str, str]]:
+    return [(check.name, check.message) for check in standing.checks if (check.host, check.state) == (host, state)]
+
+
+def test_every_check_is_told_once_with_host_role_sentence_and_reason(checked: tuple[Standing, int]):
+    standing, status = checked
+    assert status == 1
+    assert standing.planned == {(host, "base"): 6 for host in ("vps", "vps-2", "gone")}
+    assert of(standing, "vps", "failed") == [
+        ("the clock shows the zone", "declared UTC, found CET"),
+        ("it runs (cron)", "cron: declared active, enabled, found inactive, enabled"),
+        ("a fixture that ends badly", "IndexError: pop from empty list"),
     ]
+    assert of(standing, "vps-2", "failed")[0][0] == "the clock shows the zone"
+    assert [name for name, _ in of(standing, "vps", "passed")] == [
+        "it runs (ssh)",
+        "a program gets no place for events",
+        "a fixture that ends badly",
+    ]
+    assert of(standing, "vps", "skipped") == [("cards", "no card")]
 
 
-def test_a_test_that_belongs_to_no_host_is_counted_all_the_same():
-    [check] = parse('<testsuite><testcase classname="tests.host.test_base" name="test_alone" /></testsuite>', HOSTS)
-    assert check == Check("base", "-", "test_alone", "passed")
+def test_a_host_that_is_away_is_no_failure_of_its_checks(checked: tuple[Standing, int]):
+    standing, _ = checked
+    reasons = {message for _, message in of(standing, "gone", "not checked")}
+    assert (len(of(standing, "gone", "not checked")), of(standing, "gone", "failed")) == (6, [])
+    assert reasons == {"gone cannot be reached at 192.0.2.1 port 22: Connection timed out"}
 
 
-def test_each_host_gets_its_own_summary():
-    assert by_host(parse(REPORT, HOSTS)) == {"station": "1 passed, 1 skipped", "vps": "1 passed, 2 failed"}
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Return a function that plays `make verify` whose checks end in some states."""
+
+    def made(*states: str) -> int:
+        checks = [Check("base", "vps", "x", state, "why") for state in states]
+        monkeypatch.setattr(verify, "run", lambda *_: verify.Outcome(checks, PROJECT / "build/logs/x.log"))
+        return verify.main(["--inventory", str(tmp_path)])
+
+    monkeypatch.setattr("fleet.run.verify.Fleet.of", lambda *_: None)
+    return made
 
 
-def test_nothing_checked_is_said_and_not_called_passed():
-    assert summary([]) == "none"
+@pytest.mark.parametrize(
+    ("states", "status", "following"),
+    [
+        (["passed", "skipped"], 0, ""),
+        (["passed", "failed"], 1, "`make check` shows"),
+        (["passed", "not checked"], 1, "start the hosts that are away"),
+        (["failed", "not checked"], 1, "`make check` shows"),
+    ],
+)
+def test_what_comes_next_is_right_for_what_happened(ran, capsys, states, status, following):
+    assert ran(*states) == status
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"next: {following}") if following else "next:" not in last
 
 
-@given(st.lists(st.sampled_from(["passed", "failed", "skipped"]), min_size=1))
-def test_the_numbers_of_a_summary_add_up_to_all_checks(states: list[str]):
-    words = summary(Check("base", "vps", "test", state) for state in states).split(", ")
-    assert sum(int(word.split()[0]) for word in words) == len(states)
-    assert [word.split()[1] for word in words] == [s for s in ("passed", "failed", "skipped") if s in states]
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (4, "ERROR: tests/host/test_x.py: there is no role x"),
+        (5, "no role of the chosen hosts has checks; is LIMIT right?"),
+    ],
+)
+def test_checks_that_could_not_run_are_one_line_with_the_reason(monkeypatch, tmp_path, capsys, status: int, words):
+    def run(*given: Any) -> int:
+        given[2].write_text("x\nERROR: tests/host/test_x.py: there is no role x\n\n==== no tests ran ====\n")
+        return status
 
-
-def test_a_host_whose_name_has_a_hyphen_keeps_all_of_it():
-    names = ("test_reads[vps-2-agents]", "test_reads[agents-vps]")
-    cases = "".join(f'<testcase classname="tests.host.test_redis" name="{name}" />' for name in names)
-    report = f"<testsuite>{cases}</testsuite>"
-    assert [check.host for check in parse(report, HOSTS)] == ["vps-2", "vps"]
+    monkeypatch.setattr(verify, "LOGS", tmp_path)
+    monkeypatch.setattr(verify, "PROJECT", tmp_path)
+    monkeypatch.setattr(follow, "run", run)
+    monkeypatch.setattr("fleet.run.verify.Fleet.of", lambda *_: None)
+    assert verify.main(["--inventory", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"failed the checks did not run: {words}" in lines
+    assert not [line for line in lines if line.startswith(("-", "host"))]
+    assert lines[-1] == "next: mend what is named above and run it again"

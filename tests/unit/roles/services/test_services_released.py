@@ -52,7 +52,8 @@ class FakeHost:
             boot = {None: "", True: " enabled", False: " disabled"}[arguments.get("enabled")]
             return f"{arguments['state']} {arguments['name']}{boot}"
         if module == "unit_converged":
-            return f"{arguments.get('state', 'run')} {arguments['name']}"
+            boot = {None: "", True: " enabled", False: " disabled"}[arguments.get("enabled")]
+            return f"{arguments.get('state', 'run')} {arguments['name']}{boot}"
         if module == "file_set":
             words = [entry.get("link") or str(entry.get("content")).strip() for entry in arguments["files"]]
             return f"write {' '.join(PurePosixPath(word).name for word in words)}"
@@ -167,7 +168,7 @@ def test_where_there_is_nothing_to_go_back_to_nothing_is_touched(
 def test_services_that_are_no_longer_described_stop_and_lose_what_was_their_units() -> None:
     wants = {"/etc/systemd/system/station.target.wants": ["station@old.service", "station@replay.service"]}
     _, said = deploy(FakeHost(folders=wants), confirmed=NEW)
-    assert said[-2:] == ["stopped station@old.service", "absent /etc/systemd/system/station@old.service.d"]
+    assert said[-2:] == ["stopped station@old.service disabled", "absent /etc/systemd/system/station@old.service.d"]
 
 
 def test_of_releases_and_files_the_last_two_stay() -> None:
@@ -198,3 +199,11 @@ def test_changes_and_differences_of_all_steps_are_told() -> None:
 def test_a_pair_is_read_as_it_is_written(text: str, pair: Pair | None) -> None:
     assert Pair.parse(text) == pair
     assert pair is None or Pair.parse(f"{pair}\n") == pair
+
+
+def test_what_ran_with_the_failed_release_leaves_no_record_of_having_read_it() -> None:
+    # A record of the failed release's files would restart every service in the next run.
+    host = FakeHost({"run station@momentum.service": "momentum: no file"}, SETS)
+    deploy(host)
+    stopped = [(module, given) for module, given in host.calls if given.get("state") == "stopped"]
+    assert [module for module, given in stopped if "enabled" in given] == ["unit_converged"] * len(UNITS)
