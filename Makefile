@@ -5,13 +5,19 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 INVENTORY ?= inventory/lab
 PYTHON := .venv/bin/python
-PLAY = $(PYTHON) -m fleet.run.playbook --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+# The user's words reach the programs as typed: by the environment, where neither make reads `$` nor the shell quotes and blanks.
+export FLEET_INVENTORY = $(value INVENTORY)
+export FLEET_LIMIT = $(value LIMIT)
+export FLEET_REASON = $(value REASON)
+export FLEET_OVERRIDE = $(value OVERRIDE)
+FLEET = --inventory "$$FLEET_INVENTORY" $(if $(value LIMIT),--limit "$$FLEET_LIMIT") $(if $(V),--verbose)
+PLAY = $(PYTHON) -m fleet.run.playbook $(FLEET)
 STAGES = $(PYTHON) -m tools.stages
 # The word is given with the command, never by an environment that lasts; the shell reads nothing in it.
-OVERRIDDEN = $(if $(filter command%,$(origin OVERRIDE)),--override "$$OVERRIDE")
+OVERRIDDEN = $(if $(filter command%,$(origin OVERRIDE)),--override "$$FLEET_OVERRIDE")
 # An exported SECONDS is the shell's own clock, not the user's word.
-LATENCY_OPTIONS = $(if $(LIMIT),--limit $(LIMIT)) $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
-  $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force) $(if $(V),--verbose)
+LATENCY_OPTIONS = $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS)) \
+  $(if $(PEER),--peer $(PEER)) $(if $(SET_BASELINE),--set-baseline) $(if $(FORCE),--force)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # What the caller's shell says of Python, Ansible, pytest and languages is not for these verbs; a vault's password and an ssh key are.
 KEPT := ANSIBLE_VAULT_% ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_REMOTE_USER ANSIBLE_BECOME_PASSWORD_FILE ANSIBLE_CONNECTION_PASSWORD_FILE
@@ -32,7 +38,7 @@ lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only thes
 ##@ Use it
 .PHONY: check-inventory check site deploy halt verify drift latency
 check-inventory: setup ## find mistakes in an inventory before any host is touched
-	@$(PYTHON) -m fleet.check $(INVENTORY)
+	@$(PYTHON) -m fleet.check "$$FLEET_INVENTORY"
 check: setup ## dry run: what site would change, as a diff
 	@$(PLAY) playbooks/site.yml --check --diff
 site: setup ## bring every host to its declared state (OVERRIDE="reason"  in market hours, too)
@@ -42,14 +48,14 @@ deploy: setup ## ship a new release of the trading services and nothing else; on
 # No set-up, which may need a network, and no default: someone who halts the lab by mistake would believe that production is halted.
 halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="...")
 	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))
-	@INVENTORY=$(INVENTORY) pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$(REASON)"
+	@INVENTORY="$$FLEET_INVENTORY" pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$$FLEET_REASON"
 verify: setup ## prove the state on the real hosts
-	@$(PYTHON) -m fleet.run.verify --inventory $(INVENTORY) $(if $(LIMIT),--limit $(LIMIT)) $(if $(V),--verbose)
+	@$(PYTHON) -m fleet.run.verify $(FLEET)
 
 drift: setup ## list the hosts that differ from the inventory or wait for a reboot
 	@$(PLAY) playbooks/site.yml --check --expect-no-change
 latency: setup ## measure a host's latency against its own baseline (LIMIT=host  PEER=host  SECONDS=n  SET_BASELINE=1  FORCE=1)
-	@$(PYTHON) -m fleet.latency --inventory $(INVENTORY) $(LATENCY_OPTIONS)
+	@$(PYTHON) -m fleet.latency $(FLEET) $(LATENCY_OPTIONS)
 
 ##@ Work on it
 .PHONY: setup lock new-role lint unit fleet kernel test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-site docs

@@ -19,11 +19,10 @@ from rich.text import Text
 from fleet import terminal
 from fleet.errors import UserError
 from fleet.model.named import PASSWORD_FILE, usable
-from fleet.paths import BUILD, PROJECT, VENV_BIN
-from fleet.run import follow, last, mitogen
+from fleet.paths import PROJECT, VENV_BIN
+from fleet.run import follow, last, logs, mitogen
 from fleet.run.progress import HELD_BACK, Cell, Change, Progress
 
-LOGS = BUILD / "logs"
 # Nothing failed, and frozen hosts would have changed. "Temporary failure, try again later" of sysexits.h, and none of
 # Ansible's own.
 HELD_BACK_STATUS = 75
@@ -60,9 +59,11 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
         inventory: inventory folder.
         extra: further words for `ansible-playbook`.
         verbose: show Ansible's output live instead of the table; it goes to the log in both cases.
+
+    Raises:
+        UserError: the log cannot be written.
     """
-    # Two runs may begin in one second.
-    log = LOGS / f"{Path(playbook).stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    log = logs.new(Path(playbook).stem)
     progress, began = Progress(), time.monotonic()
     variables = (
         os.environ
@@ -161,20 +162,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fleet.run.playbook", description=__doc__)
     parser.add_argument("playbook")
     parser.add_argument("--inventory", type=Path, required=True)
+    parser.add_argument("--limit", help="hosts or groups, as Ansible takes them")
     parser.add_argument("--verbose", action="store_true", help="Ansible's output live")
     parser.add_argument("--expect-no-change", action="store_true", help="fail when any host reports a change")
     parser.add_argument(
         "--override", type=_reason, metavar="REASON", help="change hosts in their market hours, and log why"
     )
     options, extra = parser.parse_known_args(arguments)
+    extra += ["--limit", options.limit] if options.limit else []
+    if options.override:
+        extra += ["--extra-vars", json.dumps({"trading_override": options.override})]
+    # What is built here and copied to the hosts is read there by other users.
+    os.umask(0o022)
     try:
         extra = [*passwords(usable(options.inventory)), *extra]
+        outcome = run_playbook(options.playbook, options.inventory.resolve(), extra, options.verbose)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.override:
-        extra += ["--extra-vars", json.dumps({"trading_override": options.override})]
-    outcome = run_playbook(options.playbook, options.inventory.resolve(), extra, options.verbose)
     report(outcome)
     if outcome.status == 0 and not outcome.progress.hosts:
         # Ansible is content with plays of no host, and the check of the inventory is one of them.

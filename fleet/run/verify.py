@@ -15,9 +15,8 @@ from fleet import terminal
 from fleet.errors import UserError
 from fleet.model.model import Fleet
 from fleet.paths import PROJECT
-from fleet.run import follow, last
+from fleet.run import follow, last, logs
 from fleet.run.checks import NO_HOST, NOT_CHECKED, Check, Standing, by_host, summary, told
-from fleet.run.playbook import LOGS
 
 # Pytest's exit status: all tests passed, or some did not; it found none.
 RAN, NOTHING = (0, 1), 5
@@ -43,8 +42,11 @@ def run(inventory: Path, limit: str = "", verbose: bool = False) -> Outcome:
         inventory: inventory folder.
         limit: hosts or groups separated by commas; empty for all.
         verbose: let pytest print while it works, instead.
+
+    Raises:
+        UserError: the log cannot be written.
     """
-    log = LOGS / f"verify-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    log = logs.new("verify")
     # The log has every value whole.
     command = [sys.executable, "-m", "pytest", "-vv", "tests/host", "--inventory", str(inventory.resolve())]
     command += ["--limit", limit] if limit else []
@@ -98,14 +100,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", default="")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args(arguments)
+    began = time.monotonic()
     try:
         Fleet.of(options.inventory, PROJECT)
+        print(f"checking the hosts of {options.inventory} ...", flush=True)
+        outcome = run(options.inventory, options.limit, options.verbose)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    began = time.monotonic()
-    print(f"checking the hosts of {options.inventory} ...", flush=True)
-    outcome = run(options.inventory, options.limit, options.verbose)
     console = terminal.console()
     console.print(table(Standing(checks=[check for check in outcome.checks if check.host != NO_HOST])))
     report(outcome)

@@ -133,7 +133,7 @@ def test_checks_that_could_not_run_are_one_line_with_the_reason(monkeypatch, tmp
         given[2].write_text("x\nERROR: tests/host/test_x.py: there is no role x\n\n==== no tests ran ====\n")
         return status
 
-    monkeypatch.setattr(verify, "LOGS", tmp_path)
+    monkeypatch.setattr("fleet.run.logs.new", lambda name: tmp_path / f"{name}.log")
     monkeypatch.setattr(verify, "PROJECT", tmp_path)
     monkeypatch.setattr(follow, "run", run)
     monkeypatch.setattr("fleet.run.verify.Fleet.of", lambda *_: None)
