@@ -7,7 +7,7 @@ HOST = "vm-trading"
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"memory_mts": 0}, "firmware_check_wanted.memory_mts of vm-trading is 0: write a number of MT/s"),
+    ({"memory_mts": 0}, "firmware_check_wanted.memory_mts: 0 cannot be; write a number of MT/s"),
     ({"link_width": {"0000:01:00.0": 3}}, "a link has 1, 2, 4, 8, 12, 16, 32 lanes"),
     ({"link_width": {"1:0": 1}}, "write PCI address: lanes, such as 0000:01:00.0: 16"),
     ({"microcode_minimum": "new"}, "write a revision such as 0x43b"),
