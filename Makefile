@@ -46,9 +46,10 @@ site: setup ## bring every host to its declared state (OVERRIDE="reason"  in mar
 deploy: setup ## ship a new release of the trading services and nothing else; one that does not become ready is rolled back (OVERRIDE="reason")
 	@$(PLAY) $(OVERRIDDEN) playbooks/deploy.yml
 # No set-up, which may need a network, and no default: someone who halts the lab by mistake would believe that production is halted.
-halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="...")
+halt: ## deny every order and stop the services of every host of INVENTORY=, which has no default here (REASON="..."  LIMIT=hosts)
 	$(if $(filter file,$(origin INVENTORY)),$(error say which fleet: make halt INVENTORY=inventory/production))
-	@INVENTORY="$$FLEET_INVENTORY" pyinfra -y playbooks/pyinfra_hosts.py playbooks/halt.py --data reason="$$FLEET_REASON"
+	@[ -x $(PYTHON) ] || { echo 'nobody was halted: no .venv here. Run `make setup`, or on each host `sudo station halt`' >&2; exit 2; }
+	@$(PYTHON) -m fleet.halt --inventory "$$FLEET_INVENTORY" --limit "$$FLEET_LIMIT" --reason "$$FLEET_REASON"
 verify: setup ## prove the state on the real hosts
 	@$(PYTHON) -m fleet.run.verify $(FLEET)
 

@@ -108,7 +108,7 @@ class Release:
             # Who writes stops first, the recorder last: everything that was begun is finished and stored.
             yield [_systemd(TARGET, state="stopped")]
         yield [self._links(self.wanted)]
-        command = {"path": "/usr/local/bin/station", "src": "/opt/station/current/venv/bin/station"}
+        command = {"path": "/usr/local/bin/station", "src": "/usr/local/libexec/station/station"}
         yield [Step("ansible.builtin.file", {**command, "state": "link", "follow": False})]
         yield [self._run(unit) for unit in self.units]
         # One target starts and stops them all.

@@ -212,6 +212,6 @@ def test_a_verb_takes_the_override_from_its_command_line_even_an_empty_one_and_n
             command, cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=True
         ).stdout
 
-    assert '--override "$OVERRIDE"' in printed("OVERRIDE=the feed is down")
-    assert '--override "$OVERRIDE"' in printed("OVERRIDE=")
+    assert '--override "$FLEET_OVERRIDE"' in printed("OVERRIDE=the feed is down")
+    assert '--override "$FLEET_OVERRIDE"' in printed("OVERRIDE=")
     assert "--override" not in printed(OVERRIDE="left over")

@@ -32,7 +32,7 @@ PARTS = (
     "requirements",
 )
 # What the verbs of daily use end in; each writes its words and its environment down, and succeeds.
-PROGRAMS = ("ansible-playbook", "pyinfra")
+PROGRAMS = ("ansible-playbook",)
 RECORDER = """#!{python}
 import json, os, sys
 with open({record!r}, "a") as record:
@@ -41,7 +41,7 @@ with open({record!r}, "a") as record:
 # Python itself is the real one; the modules that reach hosts are recorded.
 PYTHON = """#!/bin/sh
 case "$1 $2" in
-  "-m fleet.latency"|"-m lab.containers"|"-m fleet.run.verify") exec "{recorder}" "$@" ;;
+  "-m fleet.latency"|"-m fleet.halt"|"-m lab.containers"|"-m fleet.run.verify") exec "{recorder}" "$@" ;;
   *) exec "{python}" "$@" ;;
 esac
 """

@@ -51,7 +51,14 @@ def test_the_reason_of_an_override_arrives_letter_by_letter(typed, verb):
 
 
 def test_the_reason_of_a_halt_arrives_letter_by_letter(typed):
-    assert typed("halt", "INVENTORY=inventory/vm", f"REASON={ODD}").words[-1] == f"reason={ODD}"
+    assert typed("halt", "INVENTORY=inventory/vm", f"REASON={ODD}").words[-1] == ODD
+
+
+def test_a_halt_keeps_to_its_limit_and_has_no_fleet_by_default(typed):
+    assert typed("halt", "INVENTORY=inventory/vm", "LIMIT=ms01").words[3:6] == ["inventory/vm", "--limit", "ms01"]
+    outcome = typed("halt")
+    assert (outcome.status, outcome.calls) == (2, [])
+    assert "say which fleet" in outcome.output
 
 
 @pytest.mark.parametrize("verb", [*PLAYBOOKS, "check-inventory"])
