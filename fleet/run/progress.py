@@ -149,9 +149,10 @@ class Progress:
 
     def _finish_layer(self) -> list[tuple[str, str, Cell]]:
         finished = []
+        told = (*FINAL, "ok", "not reached")  # before, unless a later play of the layer went on with it
         gone = {host for (host, _), cell in self.cells.items() if cell.state in FINAL}
         for (host, layer), cell in self.cells.items():
-            if layer == self._layer and cell.state not in FINAL:
+            if layer == self._layer and cell.state not in told:
                 cell.state = "ok" if cell.done else "not reached"
                 # Of a host that failed before, its failure has been told.
                 if cell.done or host not in gone:

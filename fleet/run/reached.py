@@ -3,12 +3,25 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
+from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
 from fleet.run import words
 from fleet.run.checks import HostAwayError
+
+LONG = 80  # characters of an argument that is a program, rather than a name
+
+
+class Told(CommandResult):
+    """What came of a command, in words wherever it is printed; testinfra's own errors print it."""
+
+    def __repr__(self) -> str:
+        """Return the command without what runs it as root, and how it ended."""
+        asked = shlex.split(self.command.decode()) or [""]
+        return words.ended(asked[-1] if asked[0] == "sudo" else " ".join(asked), self.rc, [0], self.stdout, self.stderr)
 
 
 class Reached(Host):
@@ -27,12 +40,12 @@ class Reached(Host):
         if self.away:
             raise HostAwayError(self.away)
         try:
-            return super().run(command, *args, **options)
+            return Told(**vars(super().run(command, *args, **options)))
         except RuntimeError as error:  # testinfra's word for status 255: ssh's own, or the command's
             (result,) = error.args
             said = str(result.stderr).strip().splitlines() or ["the connection ended"]
             if command != "true" and self.run("true").rc == 0:
-                return result
+                return Told(**vars(result))
             self.away = f"{self.name} cannot be reached at {self.place}: {said[-1].rpartition(': ')[2]}"
             raise HostAwayError(self.away) from error
 
@@ -42,7 +55,7 @@ class Reached(Host):
         result = self.run(command, *args, **options)
         if result.rc not in expected:
             # A program that was given as an argument says nothing to a reader.
-            shown = self.backend.quote(command, *("..." if "\n" in word else word for word in args))
+            shown = self.backend.quote(command, *("..." if "\n" in word or len(word) > LONG else word for word in args))
             raise AssertionError(words.ended(shown, result.rc, expected, result.stdout, result.stderr))
         return result
 

@@ -240,7 +240,7 @@ def test_a_port_that_a_role_declares_is_listened_on_where_it_says(host: Host, de
             found = host.check_output("ss -Hltn sport = :%s", str(entry["port"])).splitlines()
             local = [line.split()[3].rpartition(":")[0] for line in found]
             assert local, f"{role} declares the port {entry['port']}, nothing listens there"
-            scope = "loopback" if set(local) == {"127.0.0.1"} else "fleet"
+            scope = "loopback" if set(local) == {"127.0.0.1"} else "host"
             assert scope == entry["scope"], f"port {entry['port']} of {role}, at {', '.join(local)}"
 
 
@@ -266,4 +266,4 @@ def test_the_journal_is_kept_over_a_reboot_within_its_limits(host: Host, setting
 def test_the_journal_runs_with_the_limits_on_disk(host: Host) -> None:
     started = host.check_output("systemctl show systemd-journald -p ActiveEnterTimestamp --timestamp=unix --value")
     changed = host.check_output("stat --format %Z /etc/systemd/journald.conf.d/50-base.conf")
-    assert int(started.lstrip("@")) >= int(changed)
+    assert int(started.lstrip("@")) >= int(changed), "journald's start, in seconds, by the last change of its limits"

@@ -210,3 +210,10 @@ def test_a_layer_of_two_plays_counts_on_where_it_was():
         task("start", "vps", at=100.0),
     )
     assert progress.cells["vps", "data"].text(now=102.0).startswith("7 s, ")
+
+
+def test_a_layer_that_comes_again_without_a_task_is_told_once():
+    progress = after(play("Preflight: all", "vps"), task("ok", "vps"))
+    again = {"event": "play", "play": "Preflight: all", "hosts": [], "at": 1.0}
+    told = [progress.apply(event) for event in (play("Base", "vps"), again, play("Data", "vps"), stats())]
+    assert [layer for finished in told for _, layer, _ in finished] == ["preflight", "base", "data"]

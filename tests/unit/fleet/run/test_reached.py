@@ -63,3 +63,11 @@ def test_a_command_that_itself_ends_with_255_does_not_make_its_host_away():
     backend = Played(date=(255, "odd"))
     assert host(backend).run("date").rc == 255
     assert host(backend).run("uptime").rc == 0
+
+
+def test_what_came_of_a_command_is_words_wherever_it_is_printed():
+    backend = Played(cat=(1, "cat: /x: No such file\n"))
+    result = host(backend).run("cat /x")
+    assert f"Unexpected output {result}" == "Unexpected output `cat /x` ended with status 1: cat: /x: No such file"
+    result.command = b"sudo /bin/sh -c 'cat /x'"
+    assert str(result).startswith("`cat /x` ended")
