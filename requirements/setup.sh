@@ -1,6 +1,8 @@
 #!/bin/sh
 # Install the locked tools into .venv and change nothing else. Needs python3 >= 3.11; on Debian and Ubuntu root also gets the venv module.
 set -eu
+# With the caller's CDPATH, cd would go to another folder that has such a name.
+unset CDPATH
 cd "$(dirname "$0")/.."
 
 fail() { echo "setup: $*" >&2; exit 1; }

@@ -48,6 +48,7 @@ def _starts(clone: Path) -> bool:
 def test_another_environment_that_is_active_stays_as_it_is_and_the_clone_gets_its_own(clone: Path, place: Path):
     other, target = place / "other", place / "target"
     venv.create(other, symlinks=True)
+    (other / "requirements").mkdir()
     before = sorted(path for path in other.rglob("*"))
     done = _setup(
         clone,
@@ -59,6 +60,7 @@ def test_another_environment_that_is_active_stays_as_it_is_and_the_clone_gets_it
         PIP_TARGET=str(target),
         PIP_USER="1",
         PIP_REQUIRE_VIRTUALENV="0",
+        CDPATH=str(other),
         PYTHONPATH="/nowhere",
         PYTHONHOME="/nowhere",
         LC_ALL="xx_YY.UTF-8",
