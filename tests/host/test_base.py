@@ -245,7 +245,7 @@ def test_a_port_that_a_role_declares_is_listened_on_where_it_says(host: Host, de
             found = host.check_output("ss -Hltn sport = :%s", str(entry["port"])).splitlines()
             local = [line.split()[3].rpartition(":")[0] for line in found]
             assert local, f"{role} declares the port {entry['port']}, nothing listens there"
-            scope = "loopback" if set(local) == {"127.0.0.1"} else "fleet"
+            scope = "loopback" if set(local) == {"127.0.0.1"} else "host"
             assert scope == entry["scope"], f"port {entry['port']} of {role}, at {', '.join(local)}"
 
 
