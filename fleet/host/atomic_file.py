@@ -6,6 +6,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+FOLDER_MODE = 0o755
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, open to everybody whatever the umask."""
+    for folder in [*reversed(path.parents), path]:
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(FOLDER_MODE)
+
 
 def atomic_write(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace a file in one step: a reader, and the machine after a power cut, finds the old text or the new one.
@@ -18,7 +28,7 @@ def atomic_write(path: Path, text: str, mode: int = 0o644) -> None:
     Raises:
         OSError: the file cannot be written; what was there before is still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # A leading dot: no reader of a drop-in folder takes the file for one of its own.
     new = path.with_name(f".{path.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)

@@ -11,6 +11,8 @@ description:
   - Writes many small files in one module execution, where a task for each would cost two executions a file.
   - On the control machine the action of the same name puts in C(content) for C(template) and C(src).
   - All files are validated before the first one is replaced, and each is replaced in one step.
+  - Folders that are missing are made with mode 0755, whatever the umask. One of root's in which a file for everybody
+    lies, and which others cannot enter, gets that mode unless it came with a package.
   - A command that puts the set into effect is recorded when it succeeds, so a run that is interrupted loses none.
 options:
   name:
@@ -40,6 +42,14 @@ options:
     description: Content of the secret files by path; the action takes it out of C(files).
     type: dict
     default: {}
+  rehearse:
+    description: >-
+      What judges the set before the first file is replaced, also in check mode. C(%s) in its command is a copy of the
+      folder, in which the set is carried out.
+    type: dict
+    suboptions:
+      folder: {description: Absolute path of the folder., type: path, required: true}
+      command: {description: "Command, as a list of words.", type: list, elements: str, required: true}
   purge:
     description: Patterns of files that are removed unless they are in the set.
     type: list
@@ -92,6 +102,7 @@ import hashlib
 import json
 import os
 import pwd
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,11 +114,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 if TYPE_CHECKING:
     from fleet.host import host_command
-    from fleet.host.atomic_file import sync_folder
+    from fleet.host.atomic_file import FOLDER_MODE, make_folder, sync_folder
     from fleet.host.machine_record import Records, identity, set_aside
 else:
     from ansible.module_utils import host_command
-    from ansible.module_utils.atomic_file import sync_folder
+    from ansible.module_utils.atomic_file import FOLDER_MODE, make_folder, sync_folder
     from ansible.module_utils.machine_record import Records, identity, set_aside
 
 FOLDER = Path("/var/lib/fleet/file_sets")
@@ -236,7 +247,7 @@ def staged(changes: Sequence[Change]) -> Iterator[dict[Path, Path]]:
             after = change.after
             if after is None or after.content is None:
                 continue
-            change.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(change.path.parent)
             # A leading dot: no reader of a drop-in folder takes the file for one of its own.
             handle, name = tempfile.mkstemp(dir=change.path.parent, prefix=f".{change.path.name}.")
             news[change.path] = Path(name)
@@ -252,6 +263,46 @@ def staged(changes: Sequence[Change]) -> Iterator[dict[Path, Path]]:
     finally:
         for new in news.values():
             new.unlink(missing_ok=True)
+
+
+def closed_folders(wanted: Mapping[Path, State]) -> Iterator[Change]:
+    """Yield the folders that a umask closed: a file for everybody lies in them, and no package brought them."""
+    seen: set[Path] = set(wanted)
+    for path, state in wanted.items():
+        for folder in path.parents if state.content is not None and state.mode & stat.S_IROTH else ():
+            before = look(folder)
+            # What one call made lies together: above an open folder there is none to look for.
+            if folder in seen or (before is not None and not _is_closed(before)):
+                break
+            seen.add(folder)
+            if before and host_command.run(["dpkg-query", "--search", str(folder)]).status != 0:
+                yield Change(folder, before, replace(before, mode=FOLDER_MODE))
+
+
+def _is_closed(state: State) -> bool:
+    return state.directory and not state.mode & stat.S_IXOTH and state.uid == os.geteuid()
+
+
+def rehearse(rehearsal: Mapping[str, Any], changes: Sequence[Change], what: str) -> None:
+    """Let a command judge a copy of a folder in which the changes are carried out.
+
+    Raises:
+        FileSetError: the command refuses it.
+    """
+    folder = Path(rehearsal["folder"])
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / folder.name
+        shutil.copytree(folder, copy, symlinks=True)
+        for change in (change for change in changes if change.path.is_relative_to(folder)):
+            target = copy / change.path.relative_to(folder)
+            if change.after is None:
+                target.unlink(missing_ok=True)
+            elif change.after.content is not None:
+                make_folder(target.parent)
+                target.write_text(change.after.content, encoding="utf-8")
+        done = host_command.run([word.replace("%s", str(copy)) for word in rehearsal["command"]])
+    if done.status != 0:
+        raise FileSetError(f"{what}: {done.said}")
 
 
 def write(changes: Sequence[Change]) -> None:
@@ -282,7 +333,7 @@ def _make(change: Change) -> None:
     """Make a directory, or give it its permissions."""
     after = change.after
     assert after is not None  # noqa: S101 - one that is made
-    change.path.mkdir(parents=True, exist_ok=True)
+    make_folder(change.path)
     os.chown(change.path, after.uid, after.gid)
     change.path.chmod(after.mode)
 
@@ -309,9 +360,12 @@ def converge(options: Mapping[str, Any], check: bool, records: Records) -> dict[
             raise FileSetError(f"{path} is {is_now}: move it away")
     secrets = {path for path, _, entry in pairs if entry["secret"]}
     changes = [replace(change, secret=change.path in secrets) for change in decide(wanted, present, validate)]
+    changes += closed_folders(wanted)
     name, mark = options["name"], {"fingerprint": fingerprint(wanted, options["apply"])}
     found = records.read(name)
     applied = bool(options["apply"]) and (bool(changes) or found.data != mark)
+    if changes and options["rehearse"]:
+        rehearse(options["rehearse"], changes, f"file set {name} not written")
     if not check:
         if found.foreign:
             set_aside(records.folder / name)
@@ -354,11 +408,16 @@ def main() -> None:
         "mode": {"type": "str", "default": "0644"},
         "validate": {"type": "list", "elements": "str", "default": []},
     }
+    rehearsal = {
+        "folder": {"type": "path", "required": True},
+        "command": {"type": "list", "elements": "str", "required": True},
+    }
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "options": entry, "default": []},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "rehearse": {"type": "dict", "options": rehearsal},
             "purge": {"type": "list", "elements": "str", "default": []},
             "apply": {"type": "list", "elements": "str", "default": []},
         },

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
 import re
 import zoneinfo
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fleet.host import ssh_keys
 from fleet.model.rules import Refusal
 from fleet.model.view import View
 from roles.base.filter_plugins.base_settings import read_certificates
@@ -25,9 +25,10 @@ LOCALE = re.compile(r"(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)(\.[A-Za-z0-9-]+)?(@[a-z]+
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 ARCHIVE = re.compile(r"(https?|file|cdrom|copy|mirror(\+\w+)?)://?\S+|file:/\S+")
 SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
-# Bytes of a key of each type behind its name (RFC 8709, RFC 5656); RSA has two numbers of any length.
-ED25519_BYTES = 32
-ECDSA_BYTES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
+# sudoers(5): a tag holds for the commands behind it, until its opposite; the first ALL is the hosts'.
+EVERY_COMMAND = re.compile(r"(?<=[\s:=),])ALL\s*(?=,|$)")
+TAGS = re.compile(r"\b(?:NO)?PASSWD(?=\s*:)")
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass", "ansible_sudo_password")
 PEM = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
@@ -73,16 +74,30 @@ def _admin(settings: Mapping[str, Any]) -> Iterator[Refusal]:
         for number, group in enumerate(settings[key]):
             if not ACCOUNT.fullmatch(group):
                 yield Refusal(f"{key}.{number}", f"{group!r} is no group name", form)
-    if not settings["base_admin_sudo"].strip():
-        yield Refusal(
-            "base_admin_sudo", "is empty, so nobody could change the host", 'write "ALL=(ALL:ALL) NOPASSWD: ALL"'
-        )
+    yield from _sudo(settings)
+
+
+def _sudo(settings: Mapping[str, Any]) -> Iterator[Refusal]:
+    rule, right = settings["base_admin_sudo"], 'write "ALL=(ALL:ALL) NOPASSWD: ALL"'
+    password = any(settings.get(key) for key in BECOME_PASSWORDS)
+    if not rule.strip():
+        yield Refusal("base_admin_sudo", "is empty, so nobody could change the host", right)
+    elif not EVERY_COMMAND.search(rule):
+        yield Refusal("base_admin_sudo", "does not allow every command, so no play could change the host", right)
+    elif not password and "NOPASSWD" not in TAGS.findall(EVERY_COMMAND.split(rule)[0])[-1:]:
+        wrong = "asks for a password, and the plays have none (ansible_become_password)"
+        yield Refusal("base_admin_sudo", wrong, f"{right}, or put the password into the secrets")
 
 
 def _keys(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     keys = [key.strip() for key in settings["base_admin_keys"]]
+    # None where the role ssh is not applied.
+    algorithms = settings.get("ssh_user_key_algorithms")
     for number, key in enumerate(keys):
-        wrong = key_problem(key)
+        wrong = ssh_keys.problem(key)
+        if not wrong and algorithms:
+            kind, data = key.split()[:2]
+            wrong = ssh_keys.unaccepted(ssh_keys.Key(kind, data), frozenset(algorithms), ssh_keys.RSA_BITS)
         if wrong:
             yield Refusal(f"base_admin_keys.{number}", wrong, "copy the one line of the .pub file again, whole")
     own = _connection_key(settings)
@@ -100,38 +115,6 @@ def _connection_key(settings: Mapping[str, Any]) -> str:
     return ""
 
 
-def key_problem(line: str) -> str:
-    """Say what is wrong with an ssh public key without options; nothing when it is whole (RFC 4253, 6.6)."""
-    words = line.split()
-    if len(words) < 2 or "\n" in line:
-        return "is no ssh public key: it begins with a type such as ssh-ed25519"
-    try:
-        data = base64.b64decode(words[1], validate=True)
-    except ValueError:
-        return "is a damaged ssh public key"
-    fields = _fields(data)
-    if not fields or fields[0] != words[0].encode():
-        return "is a damaged ssh public key, or was cut short"
-    kind = words[0].removesuffix("@openssh.com").removeprefix("sk-")
-    if kind == "ssh-ed25519":
-        whole = len(fields) >= 2 and len(fields[1]) == ED25519_BYTES
-    elif kind.startswith("ecdsa-sha2-"):
-        whole = len(fields) >= 3 and len(fields[2]) == ECDSA_BYTES.get(kind.removeprefix("ecdsa-sha2-"), 0)
-    else:
-        whole = kind != "ssh-rsa" or len(fields) == 3
-    return "" if whole else f"is a damaged {words[0]} key: it has another length"
-
-
-def _fields(data: bytes) -> list[bytes]:
-    """Return the fields of a key's data, each behind its length; none unless they add up to its end."""
-    found, at = [], 0
-    while at + 4 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        found.append(data[at + 4 : at + 4 + length])
-        at += 4 + length
-    return found if at == len(data) else []
-
-
 def _times(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     zone, window = settings["base_timezone"], settings["base_maintenance_window"]
     try:
@@ -142,6 +125,10 @@ def _times(settings: Mapping[str, Any]) -> Iterator[Refusal]:
         if known:
             near = [*difflib.get_close_matches(zone, sorted(known), n=1), "Area/City, such as Etc/UTC"][0]
             yield Refusal("base_timezone", f"there is no time zone {zone!r}", f"write {near}")
+    current = _current_name(zone)
+    if current:
+        wrong = f"{zone} is an older name, which Debian 13 and Ubuntu 24.04 keep in tzdata-legacy only"
+        yield Refusal("base_timezone", wrong, f"write {current}")
     if not WINDOW.fullmatch(window):
         yield Refusal(
             "base_maintenance_window", f"{window!r} is no time", 'write it in quotes, as "Sat 06:00" or "06:00"'
@@ -155,6 +142,18 @@ def _times(settings: Mapping[str, Any]) -> Iterator[Refusal]:
             )
 
 
+def _current_name(zone: str) -> str:
+    """Return the name of today for an older one, empty for a zone that has no other."""
+    for folder in map(Path, zoneinfo.TZPATH):
+        if (folder / "tzdata.zi").exists() and (folder / "zone.tab").exists():
+            # "L <name of today> <older name>"; the table has every Area/City of today.
+            links = [line.split() for line in (folder / "tzdata.zi").read_text().splitlines() if line[:2] == "L "]
+            today = (folder / "zone.tab").read_text().split()
+            older = {link[2]: link[1] for link in links if not link[2].startswith("Etc/")}
+            return "" if zone in today else older.get(zone, "")
+    return ""
+
+
 def _journal(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     for key in ("base_journal_max_use", "base_journal_keep_free"):
         if not SIZE.fullmatch(settings[key]):
@@ -162,7 +161,7 @@ def _journal(settings: Mapping[str, Any]) -> Iterator[Refusal]:
     if not SPAN.fullmatch(settings["base_journal_retention"]):
         wrong = f"{settings['base_journal_retention']!r} is no time span"
         yield Refusal("base_journal_retention", wrong, "write a number with a unit, such as 90day")
-    if not LOCALE.fullmatch(settings["base_locale"]):
+    if settings["base_locale"] and not LOCALE.fullmatch(settings["base_locale"]):
         yield Refusal(
             "base_locale", f"{settings['base_locale']!r} is no locale", "write one such as C.UTF-8 or en_US.UTF-8"
         )

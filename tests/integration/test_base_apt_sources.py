@@ -70,3 +70,20 @@ def test_a_source_that_cannot_be_read_is_named_and_the_next_run_recovers(
 
     assert play("base", HOST).rc == 0
     assert on_host("apt-get update -o APT::Update::Error-Mode=any", check=False).returncode == 0
+
+
+def test_an_archive_that_another_file_describes_differently_is_refused_before_apt_is_broken(
+    play: Callable[..., Any], sources: list[dict[str, Any]]
+) -> None:
+    other = "/etc/apt/sources.list.d/vendor_invalid.list"
+    on_host(f"echo 'deb [signed-by=/etc/apt/trusted-old.gpg] https://vendor.invalid/ stable main' >{other}")
+    vendor = {"name": "vendor", "uris": ["https://vendor.invalid"], "suites": ["stable"], "components": ["main"]}
+    for check in (True, False):
+        result = play(
+            "base", HOST, check=check, base_apt_sources=[*sources[1:], vendor | {"signed_by": "/etc/new.gpg"}]
+        )
+        assert result.rc != 0
+        words = " ".join(result.out.split())
+        assert f"it is in /etc/apt/sources.list.d/vendor.sources and {other}: name the older file" in words
+        assert on_host("ls /etc/apt/sources.list.d").stdout.split() == ["debian.sources", "vendor_invalid.list"]
+    assert on_host("apt-get indextargets", check=False).returncode == 0

@@ -2,6 +2,7 @@
 """No change of the SSH configuration locks its administrator out: refused when foreseen, rolled back when not."""
 
 import json
+import os
 import subprocess
 import time
 from typing import Any
@@ -28,7 +29,8 @@ def state() -> tuple[str, str]:
     return files, on_host("systemctl show -P MainPID -P InvocationID ssh")
 
 
-# The module is the role's own.
+# The module is the role's own, and so is what it imports.
+ENVIRONMENT = os.environ | {"ANSIBLE_MODULE_UTILS": f"{PROJECT}/fleet/host:{PROJECT}/roles/ssh/module_utils"}
 AD_HOC = [
     *(str(VENV_BIN / "ansible"), "-i", str(LAB_INVENTORY), HOST, "--become"),
     *("--module-path", str(PROJECT / "roles/ssh/library")),
@@ -39,7 +41,7 @@ def stage(content, seconds) -> None:
     """Stage a change and go no further, as a run that is killed at this point does."""
     arguments = {"path": DROP_IN, "content": content, "rollback_timeout": seconds}
     words = [*AD_HOC, "-m", "ssh_guarded_config"]
-    subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, capture_output=True, check=True)
+    subprocess.run([*words, "-a", json.dumps(arguments)], cwd=PROJECT, env=ENVIRONMENT, capture_output=True, check=True)
 
 
 def snapshot() -> str:
@@ -70,7 +72,10 @@ def converged(play, settled):
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"ssh_allow_groups": ["wheel"]}, ["is in none of wheel, so nobody could log in"]),
     ({"ssh_port": 2222}, ["sshd will not listen on 22, where the next connection goes to"]),
-    ({"ssh_user_key_algorithms": ["sk-ssh-ed25519@openssh.com"]}, ["has no authorised key of an accepted type"]),
+    (
+        {"ssh_user_key_algorithms": ["sk-ssh-ed25519@openssh.com"]},
+        ["has no authorised key that lets in (one"],
+    ),
     ({"ssh_listen_addresses": ["127.0.0.1"]}, ["does not listen (127.0.0.1:22)"]),
     ({"ssh_kex_algorithms": ["curve25519-sha265"]}, ["curve25519-sha265"]),
     ({"ssh_allow_groups": [], "ssh_ciphers": []}, ["ssh_allow_groups: is empty", "ssh_ciphers: is empty"]),
@@ -155,7 +160,9 @@ def test_the_connection_that_made_a_change_cannot_confirm_it():
     # ControlPersist keeps the connection of this command for the next one.
     stage(on_host(f"cat {DROP_IN}").replace("LoginGraceTime 30", "LoginGraceTime 31"), 600)
     words = [*AD_HOC, "-m", "ssh_guarded_config"]
-    done = subprocess.run([*words, "-a", "state=confirmed"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*words, "-a", "state=confirmed"], cwd=PROJECT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert "this is the connection that staged the change, not a new one" in done.stdout
     on_host("systemctl start ssh-rollback.service")
     assert state()[0] == before
@@ -166,3 +173,44 @@ def test_a_change_that_works_is_confirmed_and_the_next_run_has_nothing_to_do(pla
     assert "changed=1" in play("ssh", HOST, ssh_max_startups="40:30:100").out
     assert "changed=0" in play("ssh", HOST, ssh_max_startups="40:30:100").out
     assert on_host(f"ls {STATE} 2>/dev/null || true") == ""
+
+
+# As on Ubuntu 24.04: systemd holds the socket, with ports from sshd's own configuration; and cloud-init's drop-in.
+SOCKET = """
+install -D -m 755 /dev/stdin /etc/systemd/system-generators/sshd-socket-generator <<'END'
+#!/bin/sh
+folder=$1/ssh.socket.d; mkdir -p "$folder" /run/sshd
+{ echo "[Socket]"; echo "ListenStream="; /usr/sbin/sshd -G 2>/dev/null | sed -n 's/^listenaddress /ListenStream=/p'
+  printf 'FreeBind=yes\\nBindIPv6Only=ipv6-only\\n'; } >"$folder/addresses.conf"
+END
+echo "PasswordAuthentication yes" >/etc/ssh/sshd_config.d/50-cloud-init.conf
+systemctl disable --quiet ssh.service; systemctl daemon-reload
+systemctl stop ssh.service; systemctl enable --quiet --now ssh.socket || systemctl start ssh.service
+"""
+SERVICE = """
+rm -f /etc/systemd/system-generators/sshd-socket-generator /etc/ssh/sshd_config.d/50-cloud-init.conf
+systemctl disable --quiet --now ssh.socket; systemctl daemon-reload
+systemctl enable --quiet --now ssh.service
+"""
+
+
+def as_root(script: str) -> None:
+    subprocess.run([*SSH, "sudo sh -s"], input=script, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def socket_activated():
+    as_root(SOCKET)
+    yield
+    as_root(SERVICE)
+
+
+@pytest.mark.usefixtures("converged", "socket_activated")
+def test_a_host_whose_socket_systemd_holds_takes_a_change_and_a_second_port(play):
+    changes = {"ssh_max_startups": "41:30:100", "ssh_transition_port": 2222}
+    result = play("ssh", HOST, **changes)
+    assert "changed=1" in result.out, result.out
+    assert on_host("systemctl is-active ssh.socket").strip() == "active"
+    subprocess.run([*SSH[:-1], "-p", "2222", HOST, "true"], capture_output=True, check=True)
+    assert "passwordauthentication no" in on_host("sshd -T")
+    assert "changed=0" in play("ssh", HOST, **changes).out

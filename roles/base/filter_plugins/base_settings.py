@@ -164,6 +164,11 @@ def needrestart_patterns(declared: Mapping[str, Sequence[Mapping[str, Any]]]) ->
     return sorted("^" + re.escape(name).replace("@", "\\@").replace("\\*", ".*") for name in names)
 
 
+def snap_timer(window: str) -> str:
+    """Return the maintenance window as snapd's refresh.timer has it: "sat,06:00", or "06:00" for every day."""
+    return window.lower().replace(" ", ",")
+
+
 class FilterModule:
     """Filters of role base."""
 
@@ -176,4 +181,5 @@ class FilterModule:
             "base_host_problems": host_problems,
             "base_hosts_entries": hosts_entries,
             "base_needrestart_patterns": needrestart_patterns,
+            "base_snap_timer": snap_timer,
         }

@@ -83,7 +83,10 @@ NAMES = ("onload-user", "onload-dkms")
 # sfc is the card's driver, which the release brings in place of the kernel's own; onload is the stack.
 MODULES = ("sfc", "onload")
 PROFILES = Path("/usr/libexec/onload/profiles")
-APT = ("apt-get", "--yes", "--quiet", "--no-install-recommends", "--option=Dpkg::Options::=--force-confold")
+APT = (
+    *("apt-get", "--yes", "--quiet", "--no-install-recommends"),
+    *("--option=Dpkg::Options::=--force-confold", "--option=DPkg::Lock::Timeout=600"),
+)
 
 
 class OnloadError(Exception):

@@ -73,25 +73,29 @@ set_aside:
   returned: when staging
 """
 
-import contextlib
+import fnmatch
+import glob
 import grp
-import ipaddress
 import os
 import pwd
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
 if TYPE_CHECKING:
-    from fleet.host import atomic_file, host_command, machine_record
+    from fleet.host import atomic_file, host_command, machine_record, ssh_connection
+    from fleet.host.ssh_connection import Connection
+    from roles.ssh.module_utils import ssh_judgement as judgement
 else:
-    from ansible.module_utils import atomic_file, host_command, machine_record
+    from ansible.module_utils import atomic_file, host_command, machine_record, ssh_connection
+    from ansible.module_utils import ssh_judgement as judgement
+    from ansible.module_utils.ssh_connection import Connection
 
 SSHD = "/usr/sbin/sshd"
 MAIN = Path("/etc/ssh/sshd_config")
@@ -144,9 +148,10 @@ ExecStart=/bin/sh {STATE}/rollback
 [Install]
 WantedBy=multi-user.target
 """
-# sshd_config(5): these add up over all files; of every other keyword the first value counts.
-ADDED_UP = ("port", "allowgroups", "hostkey")
-KEY_TYPE = re.compile(r"(?:^|\s)((?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[\w@.-]+)\s+AAAA")
+# sshd takes an equals sign behind a keyword, too.
+INCLUDE = re.compile(r"^\s*include(?:\s*=\s*|\s+)(.+)$", re.IGNORECASE)
+# Where keys come from that are in no file of the user.
+INDIRECT = ("authorizedkeyscommand", "trustedusercakeys")
 # A user that exists everywhere and an address of TEST-NET-1: what those meet who are in no Match block.
 STRANGER = "user=nobody,host=192.0.2.1,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
 
@@ -155,218 +160,19 @@ class SshError(Exception):
     """The change was refused or failed; the message is one line."""
 
 
-@dataclass(frozen=True)
-class Connection:
-    """The connection in use."""
-
-    user: str
-    address: str
-    port: int
-    local_address: str
-    local_port: int
-
-    @property
-    def criteria(self) -> str:
-        """The connection as `sshd -T -C` wants it."""
-        return (
-            f"user={self.user},host={self.address},addr={self.address},"
-            f"laddr={self.local_address},lport={self.local_port}"
-        )
-
-
-@dataclass(frozen=True)
-class Account:
-    """What the host knows about the user of the connection."""
-
-    groups: frozenset[str]
-    key_types: frozenset[str] | None  # None: the keys come from a command or a CA, so they cannot be seen
-
-
-def parse_connection(environment: bytes) -> Connection | None:
-    """Read the connection from the environment of a process that sshd started."""
-    pairs = (item.partition("=") for item in environment.decode(errors="replace").split("\0"))
-    values = {name: value for name, _, value in pairs}
-    words = values.get("SSH_CONNECTION", "").split()
-    if len(words) != 4 or "USER" not in values:
-        return None
-    return Connection(values["USER"], words[0], int(words[1]), words[2], int(words[3]))
-
-
-def parse_effective(text: str) -> dict[str, list[str]]:
-    """Read the output of `sshd -T`: keyword -> its values, a line each."""
-    values: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        keyword, _, value = line.strip().partition(" ")
-        values.setdefault(keyword.lower(), []).append(value)
-    return values
-
-
-def matches(text: str, pattern: str) -> bool:
-    """Match as sshd does: * and ? are the only wildcards."""
-    expression = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.fullmatch(expression, text) is not None
-
-
-def user_matches(connection: Connection, pattern: str) -> bool:
-    """Match an entry of AllowUsers or DenyUsers: a user, or user@host with an address, a pattern or a network."""
-    user, at, host = pattern.rpartition("@")
-    if not at:
-        return matches(connection.user, host)
-    if not matches(connection.user, user):
-        return False
-    try:
-        return ipaddress.ip_address(connection.address) in ipaddress.ip_network(host, strict=False)
-    except ValueError:
-        return matches(connection.address, host)
-
-
-def listens(effective: Mapping[str, Sequence[str]], address: str, port: int) -> bool:
-    """Whether the configuration listens where a connection to this address and port comes in."""
-    any_address = "::" if ":" in address else "0.0.0.0"  # noqa: S104  (compared, not bound)
-    places = (value.rpartition(":") for value in effective.get("listenaddress", ()))
-    return any(host.strip("[]") in {address, any_address} and number == str(port) for host, _, number in places)
-
-
-def accepted_keys(key_types: Iterable[str], effective: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return the key types that the configuration accepts; an RSA key signs with the rsa-sha2 algorithms."""
-    algorithms = set(",".join(effective.get("pubkeyacceptedalgorithms", ())).split(","))
-    rsa = {"ssh-rsa"} if algorithms & {"ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"} else set()
-    return set(key_types) & (algorithms | rsa)
-
-
-def _words(effective: Mapping[str, Sequence[str]], keyword: str) -> list[str]:
-    return " ".join(effective.get(keyword, ())).split()
-
-
-def _name_reasons(connection: Connection, account: Account, effective: Mapping[str, Sequence[str]]) -> list[str]:
-    """Say why user or groups are refused, in the order in which sshd looks."""
-    user, groups = connection.user, sorted(account.groups)
-    reasons = []
-    allowed, denied = _words(effective, "allowusers"), _words(effective, "denyusers")
-    if any(user_matches(connection, pattern) for pattern in denied):
-        reasons.append(f"DenyUsers names {user}")
-    if allowed and not any(user_matches(connection, pattern) for pattern in allowed):
-        reasons.append(f"AllowUsers does not name {user}")
-    allowed, denied = _words(effective, "allowgroups"), _words(effective, "denygroups")
-    hit = [group for group in groups if any(matches(group, pattern) for pattern in denied)]
-    if hit:
-        reasons.append(f"DenyGroups names {hit[0]}, a group of {user}")
-    if allowed and not any(matches(group, pattern) for group in groups for pattern in allowed):
-        reasons.append(
-            f"{user} is in no group of AllowGroups ({', '.join(allowed)}) but in {', '.join(groups)}:"
-            " add the user (base_admin_groups) or allow one of these (ssh_allow_groups)"
-        )
-    return reasons
-
-
-def _authentication_reasons(
-    connection: Connection, account: Account, effective: Mapping[str, Sequence[str]]
-) -> list[str]:
-    """Say why the user's key would not be enough."""
-    reasons = []
-    root = _words(effective, "permitrootlogin")
-    if connection.user == "root" and root and root[0] not in {"yes", "prohibit-password", "without-password"}:
-        reasons.append(
-            "PermitRootLogin refuses root, whose connection this is: connect as the administrator (ansible_user)"
-        )
-    if _words(effective, "pubkeyauthentication") == ["no"]:
-        reasons.append("PubkeyAuthentication is no")
-    methods = _words(effective, "authenticationmethods")
-    if methods and not {"any", "publickey"} & set(methods):
-        reasons.append(f"AuthenticationMethods ({' '.join(methods)}) asks for more than a key")
-    if account.key_types is not None and not accepted_keys(account.key_types, effective):
-        found = ", ".join(sorted(account.key_types)) or "none"
-        reasons.append(
-            f"{connection.user} has no authorised key of an accepted type (found: {found}):"
-            " add one (base_admin_keys) or accept the type (ssh_user_key_algorithms)"
-        )
-    if _words(effective, "forcecommand") not in ([], ["none"]):
-        reasons.append(f"ForceCommand leaves {connection.user} no shell")
-    return reasons
-
-
-def lockout_reasons(connection: Connection, account: Account, effective: Mapping[str, Sequence[str]]) -> list[str]:
-    """Say why a new connection like the one in use would be refused; pure.
-
-    Args:
-        connection: the connection in use.
-        account: groups and authorised keys of its user.
-        effective: what `sshd -T` prints for this connection under the new configuration.
-    """
-    reasons = []
-    if not listens(effective, connection.local_address, connection.local_port):
-        reasons.append(
-            f"this connection comes in at {connection.local_address} port {connection.local_port}, where the new"
-            f" configuration does not listen ({', '.join(effective.get('listenaddress', ()))}): keep it as"
-            " ssh_transition_port or in ssh_listen_addresses until the inventory connects elsewhere"
-        )
-    reasons += _name_reasons(connection, account, effective)
-    reasons += _authentication_reasons(connection, account, effective)
-    return reasons
-
-
-def wanted_values(content: str) -> dict[str, list[str]]:
-    """Read the part of a drop-in that stands before its Match blocks: keyword -> its values, a line each."""
-    lines = [line.strip() for line in content.splitlines()]
-    head = []
-    for line in lines:
-        if line.lower().startswith("match "):
-            break
-        if line and not line.startswith("#"):
-            head.append(line)
-    return parse_effective("\n".join(head))
-
-
-def overruled(content: str, effective: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the keywords of the drop-in that do not take effect, with the value that does; pure."""
-    wrong = {}
-    for keyword, values in wanted_values(content).items():
-        if keyword == "listenaddress":
-            continue
-        wanted, found = " ".join(values).lower(), " ".join(effective.get(keyword, ())).lower()
-        same = set(wanted.split()) == set(found.split()) if keyword in ADDED_UP else wanted == found
-        if not same:
-            wrong[keyword] = found or "nothing"
-    return wrong
-
-
-def connection_in_use(pid: int, proc: Path = Path("/proc")) -> Connection:
-    """Find the connection of this process: sudo hides it from us, but not from our ancestors.
-
-    Raises:
-        SshError: no ancestor was started by sshd.
-    """
-    found = None
-    while pid > 1:
-        # Without CAP_SYS_PTRACE the environment of another user's process is closed; the next ancestor may do.
-        with contextlib.suppress(PermissionError):
-            found = parse_connection((proc / str(pid) / "environ").read_bytes()) or found
-        status = (proc / str(pid) / "stat").read_text()
-        # The name of the command may hold blanks and brackets; the parent is the second field after it.
-        pid = int(status.rpartition(")")[2].split()[1])
-    if found is None:
-        raise SshError("cannot see the connection in use, so cannot tell whether the change would lock it out")
-    return found
-
-
-def account_of(connection: Connection, effective: Mapping[str, Sequence[str]], planned: Iterable[str]) -> Account:
+def account_of(
+    connection: Connection, effective: Mapping[str, Sequence[str]], planned: Iterable[str]
+) -> judgement.Account:
     """Read groups and authorised keys of the connection's user from the host."""
     entry = pwd.getpwnam(connection.user)
     groups = {grp.getgrgid(number).gr_name for number in os.getgrouplist(entry.pw_name, entry.pw_gid)}
-    indirect = _words(effective, "authorizedkeyscommand") + _words(effective, "trustedusercakeys")
-    if set(indirect) - {"none"}:
-        return Account(frozenset(groups | set(planned)), None)
-    types: set[str] = set()
-    tokens = {"%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid), "%%": "%"}
-    for name in _words(effective, "authorizedkeysfile"):
-        path = Path(entry.pw_dir, re.sub("%.", lambda found: tokens.get(found[0], found[0]), name))
-        if path.is_file():
-            types.update(KEY_TYPE.findall("\n".join(_key_lines(path.read_text(errors="replace")))))
-    return Account(frozenset(groups | set(planned)), frozenset(types))
-
-
-def _key_lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    indirect = {word for keyword in INDIRECT for word in judgement.words_of(effective, keyword)}
+    if indirect - {"none"}:
+        return judgement.Account(frozenset(groups | set(planned)), None)
+    keys = ssh_connection.authorized_keys(connection.user, judgement.words_of(effective, "authorizedkeysfile"))
+    # Such a line vouches for keys that are nowhere on the host.
+    signed = any(key.option("cert-authority") is not None for key in keys)
+    return judgement.Account(frozenset(groups | set(planned)), None if signed else tuple(keys))
 
 
 def _run(words: Sequence[str]) -> str:
@@ -378,20 +184,63 @@ def _run(words: Sequence[str]) -> str:
     return done.out
 
 
+def connection_in_use() -> Connection:
+    """Return the connection of this process.
+
+    Raises:
+        SshError: no ancestor was started by sshd.
+    """
+    found = ssh_connection.connection_in_use(os.getpid())
+    if found is None:
+        raise SshError("cannot see the connection in use, so cannot tell whether the change would lock it out")
+    return found
+
+
+def included(line: str, path: Path) -> list[str] | None:
+    """Return the files that a line of sshd's configuration includes, with `path` as if it were there; else None.
+
+    Args:
+        line: one line.
+        path: a file that is yet to be written.
+    """
+    found = INCLUDE.match(line)
+    if found is None:
+        return None
+    files: list[str] = []
+    for pattern in shlex.split(found[1], comments=True):
+        # sshd_config(5): a pattern without a slash in front is meant from /etc/ssh.
+        whole = str(MAIN.parent / pattern)
+        seen = set(glob.glob(whole))  # noqa: PTH207 - an absolute pattern
+        if len(Path(whole).parts) == len(path.parts) and all(map(fnmatch.fnmatchcase, path.parts, Path(whole).parts)):
+            seen.add(str(path))
+        files += sorted(seen)
+    return files
+
+
+def with_drop_in(text: str, path: Path, candidate: Path) -> str:
+    """Return sshd's main file with a candidate in the place where it includes a drop-in."""
+    lines = []
+    for line in text.splitlines():
+        files = included(line, path)
+        if files is None:
+            lines.append(line)
+        elif files:
+            names = [str(candidate) if name == str(path) else name for name in files]
+            lines.append(" ".join(["Include", *(f'"{name}"' for name in names)]))
+    return "\n".join([*lines, ""])
+
+
 def write_candidate(folder: Path, path: Path, content: str, key_types: Sequence[str]) -> Path:
     """Write the configuration as it would be, with throw-away keys where a host key is missing, and return its file."""
-    drop_ins = folder / DROP_INS.name
-    drop_ins.mkdir()
-    for existing in DROP_INS.glob("*.conf"):
-        shutil.copy(existing, drop_ins)
     for key_type in key_types:
         key = _host_key(key_type)
         if not key.exists():
             _run(["/usr/bin/ssh-keygen", "-q", "-t", key_type, "-N", "", "-C", "", "-f", str(folder / key.name)])
             content = content.replace(f"HostKey {key}\n", f"HostKey {folder / key.name}\n")
-    (drop_ins / path.name).write_text(content)
+    drop_in = folder / path.name
+    drop_in.write_text(content)
     main = folder / MAIN.name
-    main.write_text(re.sub(rf"(?mi)^(\s*include\s.*){re.escape(str(DROP_INS))}/", rf"\1{drop_ins}/", MAIN.read_text()))
+    main.write_text(with_drop_in(MAIN.read_text(), path, drop_in))
     return main
 
 
@@ -407,17 +256,19 @@ def evaluate(path: Path, content: str, key_types: Sequence[str], planned: Mappin
     """
     # The folder that sshd wants before it reads anything; absent on a socket-activated host that sshd has not run on.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    connection = connection_in_use(os.getpid())
+    connection = connection_in_use()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         candidate = write_candidate(folder, path, content, key_types)
-        ours = parse_effective(_run([SSHD, "-T", "-f", str(candidate), "-C", connection.criteria]))
-        general = parse_effective(_run([SSHD, "-T", "-f", str(candidate), "-C", STRANGER]))
-        judged = (folder / DROP_INS.name / path.name).read_text()
-    wrong = [f"{keyword} is {value}{_culprit(keyword, path)}" for keyword, value in overruled(judged, general).items()]
+        ours = judgement.parse_effective(_run([SSHD, "-T", "-f", str(candidate), "-C", connection.criteria]))
+        general = judgement.parse_effective(_run([SSHD, "-T", "-f", str(candidate), "-C", STRANGER]))
+        judged = (folder / path.name).read_text()
+    values = judgement.overruled(judged, general)
+    wrong = [f"{keyword} is {value}{_culprit(keyword, path)}" for keyword, value in values.items()]
     if wrong:
         raise SshError(f"another file overrules {path.name}: {'; '.join(wrong)}: remove it there")
-    reasons = lockout_reasons(connection, account_of(connection, ours, planned.get(connection.user, ())), ours)
+    account = account_of(connection, ours, planned.get(connection.user, ()))
+    reasons = judgement.lockout_reasons(connection, account, ours)
     if reasons:
         raise SshError(f"the new configuration would lock out the connection in use: {'; '.join(reasons)}")
 
@@ -427,8 +278,7 @@ def _culprit(keyword: str, path: Path) -> str:
     files = [*sorted(DROP_INS.glob("*.conf")), MAIN]
     setting = re.compile(rf"^\s*{re.escape(keyword)}\b", re.IGNORECASE | re.MULTILINE)
     names = [str(file) for file in files if file != path and setting.search(file.read_text(errors="replace"))]
-    included = re.search(rf"^\s*include\s.*{re.escape(str(DROP_INS))}", MAIN.read_text(), re.IGNORECASE | re.MULTILINE)
-    if not included:
+    if not any(str(path) in (included(line, path) or ()) for line in MAIN.read_text().splitlines()):
         return f" ({MAIN} does not include {DROP_INS}/*.conf)"
     return f" ({', '.join(names)})" if names else ""
 
@@ -528,7 +378,7 @@ def is_foreign() -> bool:
 
 def apply(edits: Mapping[Path, str | None], seconds: int) -> None:
     """Save, arm, write, restart; put everything back when a step fails."""
-    save(edits, connection_in_use(os.getpid()))
+    save(edits, connection_in_use())
     try:
         arm(seconds)
         write_edits(edits)
@@ -545,7 +395,7 @@ def confirm() -> None:
     Raises:
         SshError: this is the connection that staged it, which proves nothing, or the host has already rolled back.
     """
-    connection = connection_in_use(os.getpid())
+    connection = connection_in_use()
     try:
         if (STATE / "connection").read_text() == connection.criteria + f",port={connection.port}":
             raise SshError("this is the connection that staged the change, not a new one")

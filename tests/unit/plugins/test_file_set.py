@@ -4,6 +4,7 @@
 import grp
 import os
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.host.host_command import Done
 from fleet.host.machine_record import Records
 from plugins.modules import file_set as fs
 
@@ -27,7 +29,7 @@ class Set:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.machine = "this"
-        self.options: dict[str, Any] = {"name": "test", "files": [], "purge": [], "apply": []}
+        self.options: dict[str, Any] = {"name": "test", "files": [], "rehearse": None, "purge": [], "apply": []}
 
     def add(self, name: str, content: str | None = None, **more: Any) -> "Set":
         entry: dict[str, Any] = {
@@ -52,6 +54,7 @@ class Set:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Set:
+    tmp_path.chmod(0o755)
     return Set(tmp_path)
 
 
@@ -257,3 +260,55 @@ def test_what_was_decided_leads_to_what_was_declared(wanted, present):
             result[change.path] = change.after
     assert result == wanted
     assert fs.decide(wanted, result, {}) == []
+
+
+@pytest.fixture
+def hardened() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("hardened")
+def test_a_hardened_umask_closes_no_folder(files, tmp_path):
+    files.add("a/b/x", "one\n").add("c", directory=True, mode="0700").converge()
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/b/x", "c")}
+    assert modes == {"a": 0o755, "a/b": 0o755, "a/b/x": 0o644, "c": 0o700}
+
+
+def test_a_folder_that_another_umask_closed_is_opened(files, tmp_path):
+    files.add("a/b/x", "one\n").converge()
+    for folder in (tmp_path / "a/b", tmp_path / "a"):
+        folder.chmod(0o700)
+    assert files.converge(check=True)["paths"] == [str(tmp_path / "a/b"), str(tmp_path / "a")]
+    files.converge()
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")} == {0o755}
+    assert files.converge()["changed"] is False
+
+
+def test_a_closed_folder_stays_closed_when_it_is_declared_so_or_holds_nothing_for_everybody(files, tmp_path):
+    files.add("a", directory=True, mode="0700").add("a/x", "one\n").add("b/y", "two\n", mode="0600").converge()
+    (tmp_path / "b").chmod(0o700)
+    assert files.converge()["changed"] is False
+
+
+def test_a_closed_folder_of_a_package_stays_as_the_package_has_it(files, tmp_path, monkeypatch):
+    files.add("a/x", "one\n").converge()
+    (tmp_path / "a").chmod(0o700)
+    monkeypatch.setattr("plugins.modules.file_set.host_command.run", lambda _: Done(0, "sudo: /a\n"))
+    assert files.converge()["changed"] is False
+
+
+def test_a_set_that_its_rehearsal_refuses_is_not_written(files, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/other").write_text("1\n")
+    (tmp_path / "d/older").write_text("1\n")
+    once = "! cat $(find %s -type f) | sort | uniq -d | grep ."
+    files.add("d/new/x", "1\n").declare(rehearse={"folder": str(tmp_path / "d"), "command": ["sh", "-c", once]})
+    files.declare(purge=[str(tmp_path / "d/older")])
+    for check in (True, False):
+        with pytest.raises(fs.FileSetError, match="file set test not written"):
+            files.converge(check=check)
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["older", "other"]
+    (tmp_path / "d/other").write_text("2\n")
+    assert files.converge()["changed"] is True, "what the set removes is gone in the copy, too"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from plugins.action.packages import explained
 from plugins.modules.packages import missing, states_of
 
 STATES = """\
@@ -57,3 +58,10 @@ def test_the_real_dpkg_knows_itself_and_nothing_else() -> None:
         "unheard-of-package"
     ]
     assert states_of([]) == ""
+
+
+@pytest.mark.parametrize("words", ["E: Unable to correct problems, you have held broken packages.\n", "other"])
+def test_what_the_pins_keep_from_being_installed_names_them(words: str) -> None:
+    said = explained({"failed": True, "msg": words})["msg"]
+    assert ("base_held_packages" in said) == ("held broken" in words)
+    assert explained({"msg": words}) == {"msg": words}
