@@ -86,7 +86,7 @@ def test_hosts_without_any_group_are_refused_with_that_reason(sandbox, refused):
     assert "this inventory has no groups" in refused("inventory/main:1: -: main: ")
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "dangling"])
+@pytest.mark.parametrize("kind", ["text", "dangling"])
 def test_a_broken_group_vars_is_one_line_that_names_it(sandbox, refused, kind):
     path = sandbox.inventory / "group_vars"
     path.rename(sandbox.root / "elsewhere")
