@@ -42,7 +42,7 @@ def _values(fleet: Fleet, file: Path) -> Iterator[Problem]:
     for item in fleet.definitions:
         at_home = item.place.file in fleet.loader.encrypted or item.place.file.resolve() in homes
         if item.key.startswith("vault_") and not at_home:
-            right = f"move it to {file.parent.name}/secrets.yml and encrypt that with ansible-vault"
+            right = f"move it into {file.parent.name}/secrets.yml, by `ansible-vault edit`"
             yield Problem(item.place, item.owner, item.key, "a secret outside the vault", right)
         if is_ciphertext(item.value):
             right = "encrypt the whole file with ansible-vault, or mark the value with !vault"

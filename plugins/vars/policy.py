@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,34 @@ class VarsModule(HostGroupVars):
 
     def get_vars(self, loader: DataLoader, path: str, entities: Any, cache: bool = True) -> dict[str, Any]:
         """Return the variables of groups and hosts beside an inventory or a playbook."""
-        base, folder = Path(loader.get_basedir()), Path(path).resolve()
-        if folder == PROJECT:
+        folder, base = str(path), str(loader.get_basedir())
+        if _is_project(folder):
             return {}  # Ansible was started here without a play, and would let the policy win as what lies beside one
         own: dict[str, Any] = super().get_vars(loader, path, entities, cache)
-        groups = [entity for entity in (entities if isinstance(entities, list) else [entities]) if _is_group(entity)]
-        if not groups or Path(path) == base:  # beside a playbook it would win over the inventory
+        project = _project_under(folder, base)
+        listed = entities if isinstance(entities, list) else [entities]
+        groups = [entity for entity in listed if isinstance(entity, Group)]
+        if project is None or not groups:
             return own
-        project = base.parent if base.name == "playbooks" else PROJECT
-        if (project / "group_vars").resolve() == (folder / "group_vars").resolve():
-            return own
-        policy: dict[str, Any] = super().get_vars(loader, str(project), groups, cache)
-        return dict(combine_vars(policy, own))
+        return dict(combine_vars(super().get_vars(loader, project, groups, cache), own))
 
 
-def _is_group(entity: object) -> bool:
-    return isinstance(entity, Group)
+# Asked for each host and task.
+@cache
+def _is_project(folder: str) -> bool:
+    return Path(folder).resolve() == PROJECT
+
+
+@cache
+def _project_under(folder: str, base: str) -> str | None:
+    """Return the project whose policy counts under what lies in a folder; None where none does.
+
+    Args:
+        folder: beside which group_vars may lie.
+        base: the play's folder, or the one in which Ansible was started without a play.
+    """
+    if Path(folder) == Path(base):
+        return None  # what lies beside a playbook would win over the inventory
+    project = Path(base).parent if Path(base).name == "playbooks" else PROJECT
+    linked = (project / "group_vars").resolve() == (Path(folder) / "group_vars").resolve()
+    return None if linked else str(project)
