@@ -85,7 +85,7 @@ def booted(client: docker.DockerClient, name: str, address: str, folder: Path) -
     """Boot a machine beside the lab's hosts, and remove it."""
     with suppress(NotFound):  # unless a test was killed
         client.containers.get(f"station-lab-{name}").remove(force=True, v=True)
-    container = hosts.run(client, image.provide(client, image.DEFAULT), name, address, {})
+    container = hosts.run(client, image.provide(client, image.default()), name, address, {})
     try:
         hosts.wait_booted(container)
         yield Machine(container, name, address, folder)

@@ -20,7 +20,7 @@ from fleet.paths import PROJECT
 
 PAGES = PROJECT / "docs" / "how-to"
 BLOCK = re.compile(r"(?:<!-- (?P<label>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
-LINKED = "Makefile .venv ansible.cfg docs fleet group_vars playbooks plugins pyproject.toml requirements roles services"
+LINKED = "Makefile ansible.cfg docs fleet group_vars playbooks plugins pyproject.toml requirements roles services"
 # What needs hosts: here only that make knows the words. The lab does them (tests/integration/test_go_to_production.py).
 SLOW = re.compile(r"make (?=check\b(?!-)|site|verify|setup)")
 SECRETS = "inventory/production/secrets.yml"
@@ -49,6 +49,13 @@ def clone(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in LINKED.split():
         (folder / name).symlink_to(PROJECT / name)
+    # A folder of its own, whose entries are links: whatever set-up would do here, it would not do to the real one.
+    (folder / ".venv").mkdir()
+    for entry in (PROJECT / ".venv").iterdir():
+        if entry.name != "installed":
+            (folder / ".venv" / entry.name).symlink_to(entry)
+    python = (folder / ".venv/bin/python").resolve()
+    (folder / ".venv/installed").write_text(f"{folder.resolve()}\n{python}\n")
     hidden = shutil.ignore_patterns("secrets.yml", "local.yml", ".vault-password*")
     shutil.copytree(PROJECT / "inventory", folder / "inventory", symlinks=True, ignore=hidden)
     (tmp_path / "home").mkdir()
