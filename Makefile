@@ -36,7 +36,9 @@ lab-down: setup ## remove the lab and the engine it started (HOSTS=a,b only thes
 	@$(PYTHON) -m lab.containers destroy
 
 ##@ Use it
-.PHONY: check-inventory check site deploy halt verify drift latency
+.PHONY: secrets check-inventory check site deploy halt verify drift latency
+secrets: setup ## write what an inventory's secrets lack: random values, encrypted
+	@$(PYTHON) -m fleet.run.secrets "$$FLEET_INVENTORY"
 check-inventory: setup ## find mistakes in an inventory before any host is touched
 	@$(PYTHON) -m fleet.check "$$FLEET_INVENTORY"
 check: setup ## dry run: what site would change, as a diff
@@ -78,7 +80,7 @@ lint: setup ## every static check
 	ruff format --check --quiet
 	mypy
 	lint-imports
-	shellcheck requirements/*.sh roles/*/files/*.sh lab/vm/install.sh inventory/vault-password-client .ci/run
+	shellcheck requirements/*.sh roles/*/files/*.sh lab/vm/install.sh docs/how-to/*.sh molecule/fleet/vault-password .ci/run
 	yamllint --strict .
 	ansible-lint --offline --strict
 	$(PYTHON) -m tools.lint

@@ -17,6 +17,8 @@ from fleet.model.problems import Place, Problem
 def check(fleet: Fleet) -> Iterator[Problem]:
     """Yield files of no group or host, and variables beside the playbooks."""
     for file in fleet.vars_files:
+        if file.entry.parent == fleet.policy:
+            continue  # the project has groups that this inventory need not have
         known = {str(name) for inventory in _sharing(fleet, file) for name in _names(fleet, inventory, file.kind)}
         if file.name not in known:
             subject = f"group {file.name}" if file.kind == "group" else file.name

@@ -22,9 +22,7 @@ def check(fleet: Fleet) -> Iterator[Problem]:
     if fleet.secrets_from is None and not file.exists():
         yield from _values(fleet, file)
         if any(name not in fleet.settings(host) for host, names in used.items() for name in names):
-            right = (
-                f"copy {EXAMPLE} there, fill it in, encrypt it with ansible-vault; --secrets {EXAMPLE} checks without"
-            )
+            right = f"run `make secrets INVENTORY={fleet.inventory}`; --secrets {EXAMPLE} checks without"
             yield Problem(Place(file), "all", "secrets.yml", "the file with the secrets is missing", right)
         return
     if fleet.secrets_from is None:
@@ -44,7 +42,7 @@ def _values(fleet: Fleet, file: Path) -> Iterator[Problem]:
     for item in fleet.definitions:
         at_home = item.place.file in fleet.loader.encrypted or item.place.file.resolve() in homes
         if item.key.startswith("vault_") and not at_home:
-            right = f"move it to {file.parent.name}/secrets.yml and encrypt that with ansible-vault"
+            right = f"move it into {file.parent.name}/secrets.yml, by `ansible-vault edit`"
             yield Problem(item.place, item.owner, item.key, "a secret outside the vault", right)
         if is_ciphertext(item.value):
             right = "encrypt the whole file with ansible-vault, or mark the value with !vault"
@@ -55,7 +53,7 @@ def _file(fleet: Fleet, file: Path) -> Iterator[Problem]:
     with file.open("rb") as stream:
         encrypted = stream.read(len(VAULT_HEADER)) == VAULT_HEADER.encode()
     if not encrypted:
-        right = f"run ansible-vault encrypt {file.name}, and change the secrets if others could read the file"
+        right = f"run `make secrets INVENTORY={fleet.inventory}`, and change what others could read"
         yield Problem(Place(file), "all", "secrets.yml", "is not encrypted", right)
     example = fleet.project_folder / EXAMPLE
     if not example.exists():

@@ -78,38 +78,52 @@ def _is_script(file: Path) -> bool:
         return False  # the loader says why it cannot be read
 
 
-def vars_files(inventory: Path, loader: DataLoader) -> tuple[list[VarsFile], list[Problem]]:
-    """Return the files of variables that Ansible reads for a group or host of their name, and what it passes over."""
-    found: list[VarsFile] = []
+def vars_files(inventory: Path, policy: Path, loader: DataLoader) -> tuple[list[VarsFile], list[Problem]]:
+    """Return the files of variables that Ansible reads for a group or host of their name, and what it passes over.
+
+    Args:
+        inventory: inventory folder.
+        policy: the project's group_vars, which count under those of the inventory (plugins/vars/policy.py).
+        loader: Ansible's loader.
+    """
     refused: list[Problem] = []
+    linked = policy.resolve() == (inventory / policy.name).resolve()
+    found = [] if linked else [file for entry in _entries(policy) for file in _read(entry, "group", loader)]
     for folder, kind in VARS_FOLDERS.items():
         path = inventory / folder
         problem = _no_folder(path)
         if problem is not None:
             refused.append(problem)
-        if not path.is_dir():
-            continue
-        for entry in sorted(path.iterdir()):
-            if entry.name.startswith("."):
-                continue
-            read = [Path(file) for file in loader.find_vars_files(str(path), _owner(entry))]
-            found += [VarsFile(kind, _owner(entry), file, entry) for file in read if entry in (file, *file.parents)]
-            refused += _passed_over(entry, read)
+        for entry in _entries(path):
+            found += _read(entry, kind, loader)
+            refused += _passed_over(entry, _files(entry, loader))
     return [file for file in found if not file.entry.name.endswith(DOCUMENTS)], refused
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.name[0] != ".") if folder.is_dir() else []
+
+
+def _files(entry: Path, loader: DataLoader) -> list[Path]:
+    """Return the files that Ansible reads for the group or host of an entry of a vars folder."""
+    return [Path(file) for file in loader.find_vars_files(str(entry.parent), _owner(entry))]
+
+
+def _read(entry: Path, kind: str, loader: DataLoader) -> list[VarsFile]:
+    files = _files(entry, loader)
+    return [VarsFile(kind, _owner(entry), file, entry) for file in files if entry in (file, *file.parents)]
 
 
 def _no_folder(path: Path) -> Problem | None:
     if path.is_dir():
         return None
-    if path.exists():
-        words = ("is no folder", f"it was a link to one: put the link back (git checkout {path.name})")
-    elif path.is_symlink():
-        words = ("is a link that leads nowhere", "mend its target")
-    elif path.name == "group_vars":
-        words = ("is missing", "the policy of all groups lies there: ln -s ../../group_vars group_vars")
-    else:
+    if not path.exists() and not path.is_symlink():
         return None
-    return Problem(Place(path), "-", path.name, *words)
+    wrong = "is no folder" if path.exists() else "is a link that leads nowhere"
+    right = "put a folder with one file for each host there"
+    if path.name == "group_vars":
+        right = "remove it: the project's group_vars count for every inventory, and a folder here would win over them"
+    return Problem(Place(path), "-", path.name, wrong, right)
 
 
 def _endings() -> tuple[str, ...]:

@@ -64,6 +64,7 @@ class Fleet:
     def __init__(self, inventory: Path, project: Path, secrets: Path | None, given: Given | None) -> None:
         self.inventory = inventory
         self.project_folder = project
+        self.policy = project / "group_vars"
         self.secrets_from = secrets
         self.given = given
         self.loader = TolerantLoader(in_a_run=given is not None)
@@ -110,7 +111,7 @@ class Fleet:
 
     def _read_inventory(self) -> InventoryManager:
         self.source_files, refused = folder.sources(self.inventory)
-        self.vars_files, passed_over = folder.vars_files(self.inventory, self.loader)
+        self.vars_files, passed_over = folder.vars_files(self.inventory, self.policy, self.loader)
         self._found += refused + passed_over
         self.loader.mappings = {file.file for file in self.vars_files}
         for file in self.loader.mappings:

@@ -20,9 +20,9 @@ class Place:
     def text(self, base: Path) -> str:
         """Return `file:line`, relative to the base where the file lies below it."""
         try:
-            file = self.file.resolve()
-        except (OSError, RuntimeError):  # a link to itself
-            file = self.file
+            file = self.file.resolve(strict=True)
+        except (OSError, RuntimeError):  # a link that leads nowhere, or to itself, is named itself
+            file = self.file.parent.resolve() / self.file.name
         return f"{file.relative_to(base) if file.is_relative_to(base) else file}:{self.line}"
 
 

@@ -10,7 +10,7 @@ from ansible import constants
 from ansible.constants import DEFAULT_VAULT_IDENTITY
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import FileVaultSecret, VaultSecret, VaultSecretsContext, get_file_vault_secret
+from ansible.parsing.vault import VaultSecret, VaultSecretsContext, get_file_vault_secret
 
 from fleet.model.named import PASSWORD_FILE
 from fleet.model.problems import Place, Problem
@@ -37,8 +37,7 @@ def open_vault(loader: DataLoader, inventory: Path, given: Secrets | None = None
     if given is None:
         for name, source in _sources(inventory):
             try:
-                secret = _secret(loader, inventory, name, source)
-                secret.load()
+                secret = _loaded(loader, name, source)
             except (AnsibleError, OSError) as error:
                 yield _refused(source, error)
             else:
@@ -52,15 +51,10 @@ def open_vault(loader: DataLoader, inventory: Path, given: Secrets | None = None
 
 
 def _sources(inventory: Path) -> Iterator[tuple[str, Path]]:
-    """Yield vault id and file in Ansible's order; what only the project's ansible.cfg names need not be there."""
-    config = Path(constants.CONFIG_FILE).parent if constants.CONFIG_FILE else Path.cwd()
-    _, origin = constants.config.get_config_value_and_origin("DEFAULT_VAULT_IDENTITY_LIST")
+    """Yield vault id and file in Ansible's order; what lies beside the inventory is what the verbs give Ansible."""
     for entry in constants.config.get_config_value("DEFAULT_VAULT_IDENTITY_LIST") or ():
         name, _, value = entry.partition("@") if "@" in entry else ("", "", entry)
-        file = Path(value).expanduser()
-        file = file if file.is_absolute() or file.exists() else config / file
-        if str(origin).startswith("env:") or file.exists():
-            yield name or DEFAULT_VAULT_IDENTITY, file
+        yield name or DEFAULT_VAULT_IDENTITY, Path(value).expanduser()
     named = constants.config.get_config_value("DEFAULT_VAULT_PASSWORD_FILE")
     if named:
         yield DEFAULT_VAULT_IDENTITY, Path(named)
@@ -69,13 +63,12 @@ def _sources(inventory: Path) -> Iterator[tuple[str, Path]]:
         yield inventory.name, beside
 
 
-def _secret(loader: DataLoader, inventory: Path, name: str, file: Path) -> FileVaultSecret:
-    if file != inventory / PASSWORD_FILE:
-        return get_file_vault_secret(filename=str(file), vault_id=name, loader=loader)
-    if file.read_bytes().startswith(b"#!"):
-        raise AnsibleError("it is a script; name it in ANSIBLE_VAULT_PASSWORD_FILE, this file is read as text")
-    # inventory/vault-password-client prints it as it is: the executable bit of a foreign file system says nothing.
-    return FileVaultSecret(filename=str(file), loader=loader)
+def _loaded(loader: DataLoader, name: str, file: Path) -> VaultSecret:
+    secret = get_file_vault_secret(filename=str(file), vault_id=name, loader=loader)
+    secret.load()
+    if not loader.is_executable(str(file)) and secret.bytes.startswith(b"#!"):
+        raise AnsibleError("it begins as a script does and is not executable, so Ansible takes its text (chmod u+x)")
+    return secret
 
 
 def _refused(file: Path, error: AnsibleError | OSError) -> Problem:

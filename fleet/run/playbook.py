@@ -73,7 +73,7 @@ def run_playbook(playbook: str, inventory: Path, extra: Sequence[str] = (), verb
             "ANSIBLE_FORCE_COLOR": "1" if verbose and terminal.console().is_terminal else "0",
         }
     )
-    command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), playbook, *extra]
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), *passwords(inventory), playbook, *extra]
 
     def take(event: Mapping[str, Any]) -> Iterator[str]:
         for host, layer, cell in progress.apply(event):
@@ -175,8 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     # What is built here and copied to the hosts is read there by other users.
     os.umask(0o022)
     try:
-        extra = [*passwords(usable(options.inventory)), *extra]
-        outcome = run_playbook(options.playbook, options.inventory.resolve(), extra, options.verbose)
+        outcome = run_playbook(options.playbook, usable(options.inventory).resolve(), extra, options.verbose)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -97,10 +97,10 @@ def create(
         started = time.monotonic()
         container = _container(client, name)
         if container is None:
-            container = _run(client, image, name, address)
+            container = run(client, image, name, address, {LABEL: name})
         elif container.status != "running":
             container.start()
-        _wait_booted(container)
+        wait_booted(container)
         _execute(container, ["sh", "-c", ADMIN_SETUP], {"KEY": public_key})
         say(f"{name:<12} {address}  up in {time.monotonic() - started:.1f} s")
     write_ssh_files(client, key)
@@ -169,14 +169,23 @@ def _container(client: docker.DockerClient, name: str) -> Container | None:
     return existing(client).get(name)
 
 
-def _run(client: docker.DockerClient, image: str, name: str, address: str) -> Container:
+def run(client: docker.DockerClient, image: str, name: str, address: str, labels: Mapping[str, str]) -> Container:
+    """Start a machine that has what an installer leaves, without a user.
+
+    Args:
+        client: the engine.
+        image: tag of the base image.
+        name: of the host.
+        address: IPv4 address inside `SUBNET`.
+        labels: of the container; what has the lab's belongs to the lab.
+    """
     networking = {NETWORK: client.api.create_endpoint_config(ipv4_address=address)}
     return client.containers.run(
         image,
         ["sh", "-c", BOOT],
         name=f"station-lab-{name}",
         hostname=name,
-        labels={LABEL: name},
+        labels=dict(labels),
         detach=True,
         network=NETWORK,
         networking_config=networking,
@@ -188,7 +197,12 @@ def _run(client: docker.DockerClient, image: str, name: str, address: str) -> Co
     )
 
 
-def _wait_booted(container: Container) -> None:
+def wait_booted(container: Container) -> None:
+    """Return when systemd has started what it starts.
+
+    Raises:
+        UserError: the host does not boot.
+    """
     state = ""
     for _ in range(240):
         container.reload()

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
 from pathlib import Path
 
 import yaml
-from ansible.constants import DEFAULT_VAULT_IDENTITY
-from ansible.parsing.vault import VaultLib, VaultSecret
 
-from fleet.paths import INVENTORIES, LAB_INVENTORY, LAB_STATE
+from fleet.host.atomic_file import atomic_write
+from fleet.model.named import PASSWORD_FILE
+from fleet.paths import LAB_INVENTORY, LAB_STATE
+from fleet.run.secrets import EXAMPLE, SECRETS_FILE, fill
 from lab import archive
 
-EXAMPLE = INVENTORIES / "secrets.yml.example"
 EXTRA_CAS = Path("/usr/local/share/ca-certificates")
 
 
@@ -30,20 +29,11 @@ def make_ssh_key() -> Path:
 
 def make_vault() -> None:
     """Write random values for every name in the example into an encrypted file; what exists is kept."""
-    password_file = LAB_INVENTORY / ".vault-password"
-    vault_file = LAB_INVENTORY / "secrets.yml"
+    password_file = LAB_INVENTORY / PASSWORD_FILE
     if not password_file.exists():
-        _write_private(password_file, secrets.token_urlsafe(32) + "\n")
-        vault_file.unlink(missing_ok=True)  # nobody can read it without its password
-    vault = VaultLib([(DEFAULT_VAULT_IDENTITY, VaultSecret(password_file.read_bytes().strip()))])
-    known: dict[str, str] = {}
-    if vault_file.exists():
-        known = yaml.safe_load(vault.decrypt(vault_file.read_bytes()))["all"]["vars"]
-    wanted = yaml.safe_load(EXAMPLE.read_text())["all"]["vars"]
-    values = {name: known.get(name) or secrets.token_urlsafe(32) for name in wanted}
-    if values != known:
-        text = yaml.safe_dump({"all": {"vars": values}})
-        _write_private(vault_file, vault.encrypt(text).decode())
+        (LAB_INVENTORY / SECRETS_FILE).unlink(missing_ok=True)  # nobody can read it without its password
+        atomic_write(password_file, secrets.token_urlsafe(32) + "\n", 0o600)
+    fill(LAB_INVENTORY, EXAMPLE)
 
 
 def write_local_values(mirrors: archive.Mirrors, bars: Path) -> None:
@@ -61,10 +51,3 @@ def write_local_values(mirrors: archive.Mirrors, bars: Path) -> None:
     }
     head = "# Written by `make lab` from this machine's apt sources, CA folder and samples; not committed.\n"
     (LAB_INVENTORY / "local.yml").write_text(head + yaml.safe_dump({"all": {"vars": values}}))
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.fchmod(descriptor, 0o600)  # the mode above counts for a new file only
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.model.named import PASSWORD_FILE
 from fleet.paths import LAB_INVENTORY, PROJECT, VENV_BIN
 from fleet.run import mitogen
 
@@ -36,6 +37,8 @@ def _plain_ansible() -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("ANSIBLE_CONFIG", str(PROJECT / "ansible.cfg"))
         patch.setenv("ANSIBLE_NOCOLOR", "1")
+        if (LAB_INVENTORY / PASSWORD_FILE).exists():
+            patch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(LAB_INVENTORY / PASSWORD_FILE))
         yield
 
 

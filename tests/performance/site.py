@@ -21,6 +21,7 @@ from fleet import terminal
 from fleet.errors import UserError
 from fleet.paths import BUILD, LAB_INVENTORY, PROJECT, VENV_BIN
 from fleet.run import mitogen
+from fleet.run.playbook import passwords
 from lab.containers import hosts
 from tools import report
 from tools.pages import performance
@@ -38,7 +39,6 @@ action_plugins = {PROJECT}/plugins/action
 lookup_plugins = {PROJECT}/plugins/lookup
 library = {PROJECT}/plugins/modules
 module_utils = {PROJECT}/fleet/host
-vault_identity_list = lab@{PROJECT}/inventory/vault-password-client
 """
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
@@ -103,7 +103,7 @@ def measure(setting: Setting, playbook: str, log: Path) -> float:
 
 def _run(setting: Setting, playbook: str, log: Path) -> tuple[float, int]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    command = [str(VENV_BIN / "ansible-playbook"), "-i", str(LAB_INVENTORY), playbook]
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", str(LAB_INVENTORY), *passwords(LAB_INVENTORY), playbook]
     with _own_connections() as sockets, log.open("w") as stream:
         variables = plain | setting.variables | {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
         began = time.monotonic()

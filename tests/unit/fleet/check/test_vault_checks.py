@@ -9,12 +9,12 @@ SECRETS = "inventory/main/secrets.yml"
 
 def test_a_plain_text_secrets_file_is_refused(sandbox, refused):
     sandbox.write(SECRETS, "all: {vars: {vault_store: a-secret-of-its-own}}\n")
-    refused("secrets.yml:1: all: secrets.yml: is not encrypted", "ansible-vault encrypt")
+    refused("secrets.yml:1: all: secrets.yml: is not encrypted", "make secrets INVENTORY=")
 
 
-def test_a_missing_secrets_file_is_one_problem_that_says_what_to_copy(sandbox, refused):
+def test_a_missing_secrets_file_is_one_problem_that_says_what_writes_it(sandbox, refused):
     (sandbox.root / SECRETS).unlink()
-    refused("secrets.yml:1: all: secrets.yml: ", "missing", "copy inventory/secrets.yml.example")
+    refused("secrets.yml:1: all: secrets.yml: ", "missing", f"make secrets INVENTORY={sandbox.inventory}")
 
 
 def test_without_its_password_the_secrets_file_is_refused(sandbox, refused):

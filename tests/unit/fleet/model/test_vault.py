@@ -36,8 +36,18 @@ def test_a_script_of_ones_own_opens_it(sandbox, apart, monkeypatch):
     assert sandbox.lines() == []
 
 
-def test_a_text_with_an_executable_bit_beside_the_inventory_is_read_as_text(sandbox):
-    (sandbox.inventory / ".vault-password").chmod(0o755)
+def test_a_script_beside_the_inventory_opens_it(sandbox):
+    file = sandbox.inventory / ".vault-password"
+    file.write_text(f"#!/bin/sh\necho '{PASSWORD.decode()}'\n")
+    file.chmod(0o700)
+    assert sandbox.lines() == []
+
+
+def test_an_identity_whose_path_has_an_at_sign_opens_it(sandbox, apart, monkeypatch):
+    folder = sandbox.root / "me@desk"
+    folder.mkdir()
+    apart.rename(folder / "pw")
+    monkeypatch.setenv("ANSIBLE_VAULT_IDENTITY_LIST", f"main@{folder}/pw")
     assert sandbox.lines() == []
 
 
@@ -63,8 +73,9 @@ def test_the_variables_of_a_run_count(sandbox):
     [
         ("", False, "Invalid vault password"),
         ("\n", False, "Invalid vault password"),
-        ("#!/bin/sh\nexit 3\n", True, "it is a script"),
-        ("#!/bin/sh\necho x\n", False, "it is a script"),
+        ("#!/bin/sh\nexit 3\n", True, "returned non-zero (3)"),
+        ("#!/bin/sh\necho x\n", False, "begins as a script does and is not executable"),
+        ("a text\n", True, "remove the executable bit"),
     ],
 )
 def test_a_password_beside_the_inventory_that_is_none_is_refused_with_its_file(sandbox, text, executable, word):
