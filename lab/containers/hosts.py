@@ -136,8 +136,8 @@ def write_ssh_files(client: docker.DockerClient, key: Path) -> None:
         host_key = _execute(container, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]).split()[:2]
         known.append(f"{addresses[name]} {' '.join(host_key)}\n")
         config.append(f"Host {name}\n  HostName {addresses[name]}\n")
-    common = f"Host *\n  User {ADMIN}\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
-    common += f"  UserKnownHostsFile {LAB_STATE}/known_hosts\n"
+    common = f'Host *\n  User {ADMIN}\n  IdentityFile "{key}"\n  IdentitiesOnly yes\n'
+    common += f'  UserKnownHostsFile "{LAB_STATE}/known_hosts"\n'
     (LAB_STATE / "known_hosts").write_text("".join(known))
     (LAB_STATE / "ssh_config").write_text("".join(config) + common)
 

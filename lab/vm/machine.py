@@ -139,7 +139,7 @@ def wait(machine: Machine, timeout: float = BOOT_TIMEOUT) -> None:
 def ssh(machine: Machine, command: str) -> subprocess.CompletedProcess[str]:
     """Run one command in the machine as the administrator."""
     words = ["ssh", "-p", str(machine.port), "-i", str(machine.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
-    words += ["-o", f"UserKnownHostsFile={machine.known_hosts}", "-o", "ConnectTimeout=5"]
+    words += ["-o", f'UserKnownHostsFile="{machine.known_hosts}"', "-o", "ConnectTimeout=5"]
     return subprocess.run([*words, f"ops@{ADDRESSES[0]}", command], capture_output=True, text=True, check=False)
 
 
