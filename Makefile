@@ -61,7 +61,7 @@ latency: setup ## measure a host's latency against its own baseline (LIMIT=host 
 	@$(PYTHON) -m fleet.latency $(FLEET) $(LATENCY_OPTIONS)
 
 ##@ Work on it
-.PHONY: setup lock new-role lint unit fleet kernel test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-site docs
+.PHONY: setup lock new-role lint unit fleet kernel test-kernel kernel-hft kernel-trading test-onload test-migration faults short-faults test bench-bus bench-halt bench-site docs
 setup: .venv/installed ## install the locked tools into .venv
 # A clone that was moved, or whose Python an upgrade replaced, has programs that do not start: what is written there no longer holds.
 STAMP := $(shell pwd -P; readlink -f .venv/bin/python)
@@ -109,6 +109,8 @@ test: setup ## everything CI runs, each stage timed: lint, unit, fleet, kernel, 
 	@$(STAGES) test
 bench-bus: setup ## measure event bus, journal and QuestDB against the bare clients (SECONDS=n  length of the 10,000 events/s test)
 	@$(PYTHON) -m tests.performance.bus $(if $(filter command%,$(origin SECONDS)),--seconds $(SECONDS))
+bench-halt: setup ## measure the kill switch beside plain ssh, on the lab and two addresses where nothing answers
+	@$(PYTHON) -m tests.performance.halt
 bench-site: setup ## measure a site.yml that changes nothing: Ansible's defaults, our settings, Mitogen
 	@$(PYTHON) -m tests.performance.site
 docs: setup ## write the generated pages of docs/reference

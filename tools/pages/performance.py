@@ -28,6 +28,14 @@ SECTIONS = (
         "From the command to the checked fleet: engine, image, hosts, `site.yml`, `verify`.",
     ),
     Section(
+        "halt",
+        "The kill switch",
+        "make bench-halt",
+        "`make halt` on the lab's hosts and on two unused addresses of the lab's network, in turns with plain ssh of "
+        "one command (`sudo true`) to the same places, all at once. A run counts only if every host that answers is "
+        "halted. Values and baseline are medians. The last latch is the station's, by the time that it bears.",
+    ),
+    Section(
         "bus",
         "The bus and the journal",
         "make bench-bus",
