@@ -111,6 +111,8 @@ def test_the_steps_of_a_command_are_timed_by_the_lines_with_which_they_begin(run
 def test_an_interrupt_leaves_nothing_behind(tmp_path):
     log = tmp_path / "log"
     code = (
+        # A shell starts what runs behind it with the interrupt ignored, and the children inherit that.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from tools.stages.plan import *; from tools.stages.run import *\n"
         f"touch = lambda name: Stage(name, (sys.executable, '-c', f\"open({str(log)!r}, 'a').write('{{name}} ')\"))\n"
         "wait = Stage('wait', (sys.executable, '-c', 'import time; time.sleep(60)'))\n"
