@@ -45,6 +45,7 @@ def broken(tmp_path: Path) -> Path:
         (copy / "group_vars").symlink_to(PROJECT / "group_vars")
     hosts_file = copy / "hosts.yml"
     text = hosts_file.read_text().replace("{{ inventory_dir }}/../..", str(PROJECT))
+    text = text.replace("inventory_dir ~ '/../..", f"'{PROJECT}' ~ '")
     dead = "    dead1: {ansible_host: 10.77.0.201}\n    dead2: {ansible_host: 10.77.0.202}\n"
     hosts_file.write_text(text.replace("  hosts:\n", f"  hosts:\n{dead}", 1))
     (copy / "host_vars" / "laptop.yml").write_text('ansible_become_password: "{{ vault_closed }}"\n')

@@ -41,9 +41,14 @@ firmware:
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from fleet.host import processors
+else:
+    from ansible.module_utils import processors
 
 CPU = "/sys/devices/system/cpu"
 # efivarfs: four bytes of attributes, then the value; the GUID is EFI_GLOBAL_VARIABLE of the UEFI specification.
@@ -119,6 +124,7 @@ def cpu(tree: Tree) -> dict[str, Any]:
     return {
         "vendor": said.get("vendor_id", ""),
         "model": said.get("model name", ""),
+        "hybrid": processors.is_hybrid(said),
         "flags": [flag for flag in FLAGS if flag in flags],
         "microcode": said.get("microcode"),
     }

@@ -57,6 +57,8 @@ def _smt(facts: Mapping[str, Any]) -> Reading:
 def _efficiency_cores(facts: Mapping[str, Any]) -> Reading:
     if facts["efficiency_cpus"]:
         return Reading(True, f"on: CPUs {facts['efficiency_cpus']}")
+    if facts["cpu"]["hybrid"] and not facts["counters"]["cpu_core"]:
+        return unknown("this kernel is too old to tell this processor's kinds of cores (no /sys/devices/cpu_core)")
     if facts["counters"]["cpu"] or facts["counters"]["cpu_core"]:
         return Reading(False, "off, or the processor has none")
     return unknown("the kernel has no performance counters that would tell the kinds of cores")

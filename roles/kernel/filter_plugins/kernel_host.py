@@ -73,20 +73,45 @@ def _classes(facts: Facts, cpu: Mapping[str, Any]) -> Iterator[str]:
             " correct it, or look at SMT and core settings of the firmware"
         )
         return
-    if not seen["core"] and efficiency:
-        yield (
-            f"hardware.cpu.efficiency_cpus is {compose(efficiency)}, the machine shows one kind of cores"
-            " (no /sys/devices/cpu_atom): correct it, or switch efficiency cores on in the firmware"
-        )
+    if not seen["core"]:
+        yield from _classes_by_caches(facts, efficiency)
+        return
     # The kernel takes a CPU out of these lists when it goes offline (arch/x86/events/intel/core.c).
     for name, described, found in (
         ("performance_cpus", performance, seen["core"]),
         ("efficiency_cpus", efficiency, seen["atom"]),
     ):
-        if seen["core"] and described - offline != parse(found):
+        if described - offline != parse(found):
             is_now = compose(described) or "empty"
             sysfs = "/sys/devices/cpu_core" if name == "performance_cpus" else "/sys/devices/cpu_atom"
             yield f"hardware.cpu.{name} is {is_now}, the machine says {found or 'none'} ({sysfs}/cpus): correct it"
+
+
+def _classes_by_caches(facts: Facts, efficiency: frozenset[int]) -> Iterator[str]:
+    """Tell the classes where the kernel does not: efficiency cores share an L2 cache by four (rr-debugger/rr#3906)."""
+    seen, offline = facts["cpu"], _offline(facts)
+    own = {number: parse(cpus) for number, cpus in seen["siblings"].items()}
+    caches = {number: parse(cpus) for number, cpus in seen["caches"].items()}
+    shared = frozenset(int(number) for number, cpus in caches.items() if cpus - own.get(number, cpus))
+    # A processor of one kind may share its caches, too, and so may what an emulator shows.
+    found = frozenset() if seen["guest"] or shared >= parse(seen["online"]) else shared
+    if found and found != efficiency - offline:
+        yield (
+            f"hardware.cpu.efficiency_cpus is {compose(efficiency) or 'empty'}, the machine's caches say"
+            f" {compose(found)} (cache/index2/shared_cpu_list): boot a kernel that shows its kinds of cores"
+            " (/sys/devices/cpu_atom), compare, and correct it"
+        )
+    elif efficiency and caches and not found:
+        yield (
+            f"hardware.cpu.efficiency_cpus is {compose(efficiency)}, the machine shows one kind of cores"
+            " (no core shares its L2 cache): correct it, or switch efficiency cores on in the firmware"
+        )
+    elif not caches and (efficiency or seen["hybrid"]):
+        yield (
+            "this kernel does not show which CPUs are efficiency cores (no /sys/devices/cpu_core, no cache/index2):"
+            " leave hardware.cpu as it is and boot a newer kernel; Core Ultra 200 needs 6.11 or newer"
+            " (linux-generic-hwe-24.04 on Ubuntu 24.04; Debian 13 has one)"
+        )
 
 
 def _siblings(facts: Facts, cpu: Mapping[str, Any]) -> Iterator[str]:

@@ -44,9 +44,9 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 if TYPE_CHECKING:
-    from fleet.host import host_command, machine_record
+    from fleet.host import host_command, machine_record, processors
 else:
-    from ansible.module_utils import host_command, machine_record
+    from ansible.module_utils import host_command, machine_record, processors
 
 CPU = "/sys/devices/system/cpu"
 HUGE = "/sys/kernel/mm/hugepages"
@@ -85,11 +85,14 @@ class Machine:
 
     def cpu(self) -> dict[str, Any]:
         """Return what the processors say."""
-        siblings = {}
+        siblings, caches = {}, {}
         for name in self.names(CPU, "cpu[0-9]*"):
             text = self.text(f"{CPU}/{name}/topology/thread_siblings_list")
             if text:
                 siblings[name.removeprefix("cpu")] = text
+            text = self.text(f"{CPU}/{name}/cache/index2/shared_cpu_list")
+            if text:
+                caches[name.removeprefix("cpu")] = text
         info = self.text("/proc/cpuinfo")
         fields = dict(part.split(":", 1) for part in info.splitlines() if ":" in part)
         fields = {key.strip(): value.strip() for key, value in fields.items()}
@@ -98,6 +101,8 @@ class Machine:
             "atom": self.text("/sys/devices/cpu_atom/cpus"),
             **{name: self.text(f"{CPU}/{name}") for name in ("present", "possible", "online")},
             "siblings": siblings,
+            "caches": caches,
+            "hybrid": processors.is_hybrid(fields),
             "vendor": fields.get("vendor_id", ""),
             "model": fields.get("model name", ""),
             "guest": "hypervisor" in fields.get("flags", "").split(),

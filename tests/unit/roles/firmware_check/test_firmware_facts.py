@@ -22,6 +22,7 @@ def test_a_hybrid_machine_is_read_whole(tmp_path):
         "cpu": {
             "vendor": "GenuineIntel",
             "model": "12th Gen Intel(R) Core(TM) i9-12900H",
+            "hybrid": True,
             "flags": ["hwp", "ida"],
             "microcode": "0x10",
         },

@@ -28,6 +28,10 @@ def facts(cpu, memory_gib=64, offline=frozenset()) -> dict[str, Any]:
     present = performance | efficiency
     online = present - offline
     siblings = {str(number): compose(core - offline) for core in cores(cpu) for number in core - offline}
+    fours = [sorted(efficiency)[start : start + 4] for start in range(0, len(efficiency), 4)]
+    caches = siblings | {
+        str(number): compose(frozenset(four) - offline) for four in fours for number in four if number not in offline
+    }
     nodes = [parse(node) for node in cpu.get("numa_nodes", [compose(present)])]
     return {
         "cpu": {
@@ -36,6 +40,8 @@ def facts(cpu, memory_gib=64, offline=frozenset()) -> dict[str, Any]:
             "present": compose(present),
             "online": compose(online),
             "siblings": siblings,
+            "caches": caches,
+            "hybrid": bool(efficiency),
             "vendor": "GenuineIntel",
             "guest": False,
         },
@@ -86,7 +92,11 @@ def test_every_other_machine_is_refused(described, real):
     ("cpu", "change", "message"),
     [
         (I9_12900H, {"cpu": {"present": "0-13", "online": "0-13"}}, "describes CPUs 0-19, the machine has 0-13"),
-        (I9_12900H, {"cpu": {"core": "", "atom": ""}}, "the machine shows one kind of cores"),
+        (
+            I9_12900H,
+            {"cpu": {"core": "", "atom": "", "caches": {str(n): str(n) for n in range(20)}}},
+            "the machine shows one kind of cores",
+        ),
         (I9_12900H, {"cpu": {"core": "0-7", "atom": "8-19"}}, "performance_cpus is 0-11, the machine says 0-7"),
         (I9_12900H, {"cpu": {"siblings": {"0": "0,6", "1": "1,7"}}}, "CPUs 0-1 are one core, the machine says CPU 0"),
         (
@@ -178,3 +188,49 @@ def test_a_machine_without_a_frequency_driver_is_left_alone_and_said_so():
 def test_microcode_that_cannot_be_had_is_reported(change, message):
     (line,) = kernel_notes(facts(VPS) | change, WANTED)
     assert message in line
+
+
+# Ubuntu 24.04's first kernel, 6.8, on an Arrow Lake: it has one kind of counters for all cores.
+OLD = {"core": "", "atom": ""}
+MISTAKEN = {"performance_cpus": "0-23", "threads_per_core": 1}
+
+
+def seen_by_an_old_kernel(**changes: Any) -> dict[str, Any]:
+    seen = facts(ULTRA_285K)
+    seen["cpu"] |= OLD | changes
+    return seen
+
+
+def test_where_the_kernel_does_not_show_the_kinds_of_cores_their_caches_do():
+    assert problems(ULTRA_285K, seen_by_an_old_kernel()) == []
+
+
+def test_a_list_without_efficiency_cores_is_refused_by_the_caches():
+    (problem,) = problems(MISTAKEN, seen_by_an_old_kernel())
+    assert "efficiency_cpus is empty, the machine's caches say 8-23" in problem
+
+
+def test_another_numbering_is_refused_by_the_caches():
+    swapped = {"performance_cpus": "16-23", "efficiency_cpus": "0-15", "threads_per_core": 1}
+    (problem,) = problems(swapped, seen_by_an_old_kernel())
+    assert "efficiency_cpus is 0-15, the machine's caches say 8-23" in problem
+
+
+@pytest.mark.parametrize("described", [ULTRA_285K, MISTAKEN])
+def test_without_any_evidence_a_newer_kernel_is_the_way_and_never_another_list(described):
+    (problem,) = problems(described, seen_by_an_old_kernel(caches={}))
+    assert "leave hardware.cpu as it is and boot a newer kernel" in problem
+    assert "linux-generic-hwe-24.04" in problem
+
+
+def test_a_processor_of_one_kind_needs_no_evidence():
+    seen = facts(RYZEN)
+    seen["cpu"]["caches"] = {}
+    assert problems(RYZEN, seen) == []
+
+
+def test_cores_that_all_share_their_cache_are_one_kind():
+    n305 = {"performance_cpus": "0-7", "threads_per_core": 1}
+    seen = facts(n305)
+    seen["cpu"]["caches"] = {str(n): "0-3" if n < 4 else "4-7" for n in range(8)}
+    assert problems(n305, seen) == []
