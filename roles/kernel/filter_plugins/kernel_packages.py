@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 name: kernel_packages
 short_description: List the packages of a host's microcode and wanted kernel
 description:
-  - Takes what the module kernel_facts found. On a host with DKMS modules the kernel's headers belong to it, and on
-    Ubuntu the modules beside the image of a pinned release; elsewhere nothing more than the image.
+  - Takes what the module kernel_facts found. On a host with DKMS modules the kernel's headers belong to it; to the
+    image of a pinned release belong the modules beside it, where the archive has such a package.
   - kernel_holds takes the same, and returns what to do so that exactly the pinned release's packages are held, and
     what somebody else holds stays held; a dictionary of hold, unhold and record, lists of packages.
 options:
@@ -48,11 +48,11 @@ def _pinned(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     release = wanted["version"]
     if not release:
         return []
-    kinds = ["image"]
-    if facts["dkms"]:
-        # Without headers DKMS builds nothing, and says so in a log only.
-        kinds += ["headers", "modules-extra"] if wanted["distribution"] == "Ubuntu" else ["headers"]
-    return [f"linux-{kind}-{release}" for kind in kinds]
+    # Without headers DKMS builds nothing, and says so in a log only.
+    names = [f"linux-{kind}-{release}" for kind in (["image", "headers"] if facts["dkms"] else ["image"])]
+    # Up to 6.17 a half of Ubuntu's drivers, network cards among them, is in a package of its own; 7.0 has one for all.
+    extra = f"linux-modules-extra-{release}"
+    return [*names, extra] if extra in facts["modules_extra"] else names
 
 
 def kernel_packages(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

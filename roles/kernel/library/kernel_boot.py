@@ -130,7 +130,7 @@ def wanted_line(
     arguments, flavour = options["arguments"], options["flavour"]
     if not flavour:
         return plan.Wanted(None)
-    release = options["release"] or grub.newest(host.kernels(), flavour)
+    release = options["release"] or grub.newest(host.kernels(), flavour, running.release)
     if not release:
         raise system.BootError(f"no {flavour} kernel with an initrd is installed in /boot")
     if not host.path(f"/boot/vmlinuz-{release}").exists():

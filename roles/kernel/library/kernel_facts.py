@@ -186,6 +186,8 @@ class Machine:
             "held": self.held(),
             "held_here": self.held_here(machine),
             "machine": machine,
+            # Ubuntu's second package of modules, of each release that apt knows.
+            "modules_extra": sorted(self.run(["apt-cache", "pkgnames", "linux-modules-extra-"]).split()),
             "grub": self.grub(),
             "microcode": self.microcode(cpu["vendor"]) if microcode and not cpu["guest"] else self.microcode(""),
         }

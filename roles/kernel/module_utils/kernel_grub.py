@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from roles.kernel.module_utils.kernel_boot_plan import Line
-    from roles.kernel.module_utils.kernel_words import REPEATABLE, flavour_of, name_of
+    from roles.kernel.module_utils.kernel_words import REPEATABLE, flavour_of, name_of, variant_of
 else:
     from ansible.module_utils.kernel_boot_plan import Line
-    from ansible.module_utils.kernel_words import REPEATABLE, flavour_of, name_of
+    from ansible.module_utils.kernel_words import REPEATABLE, flavour_of, name_of, variant_of
 
+# What a host boots that comes from the other flavour.
+USUAL = frozenset({"generic", "amd64", "cloud-amd64", "realtime", "rt-amd64"})
 TRIAL_ID = "fleet-trial"
 KERNEL = re.compile(r"vmlinuz-(.+)$")
 HEAD = re.compile(r"(menuentry|submenu)\s")
@@ -194,7 +196,15 @@ def script(entry: Entry, line: Line) -> str:
     )
 
 
-def newest(releases: Iterable[str], flavour: str) -> str:
-    """Return the newest release of a flavour, "" when there is none."""
-    found = [release for release in releases if flavour_of(release) == flavour]
+def newest(releases: Iterable[str], flavour: str, running: str) -> str:
+    """Return the newest release of a flavour, "" when there is none.
+
+    Args:
+        releases: what is installed.
+        flavour: `generic` or `realtime`.
+        running: the kernel that runs. Beside it another vendor's variant, such as -oem, is no newer release of it.
+    """
+    usual = {variant_of(running)} if flavour_of(running) == flavour else USUAL
+    every = [release for release in releases if flavour_of(release) == flavour]
+    found = [release for release in every if variant_of(release) in usual] or every
     return max(found, key=lambda release: [int(number) for number in re.findall(r"\d+", release)], default="")

@@ -73,6 +73,7 @@ def test_everything_is_read(machine):
         "held": ["linux-image-6.12-amd64"],
         "held_here": [],
         "machine": identity(machine.root),
+        "modules_extra": sorted(POLICY.split()),
         "microcode": {"package": "intel-microcode", "installed": "", "candidate": "3.20"},
         "grub": None,
     }

@@ -109,13 +109,29 @@ def test_repeated_words_of_ours_stay_in_their_order():
 )
 def test_the_newest_kernel_of_a_flavour_by_number(flavour, release):
     releases = ["6.12.57+deb13-amd64", "6.12.100+deb13-amd64", "6.9.1-amd64", "6.12.57+deb13-rt-amd64"]
-    assert grub.newest(releases, flavour) == release
+    assert grub.newest(releases, flavour, "6.9.1-amd64") == release
+
+
+@pytest.mark.parametrize(
+    ("running", "flavour", "release"),
+    [
+        ("6.8.0-60-generic", "generic", "6.8.0-61-generic"),
+        ("6.8.0-1013-oem", "generic", "6.8.0-1014-oem"),
+        ("6.8.0-60-lowlatency", "generic", "6.14.0-33-lowlatency"),
+        ("6.8.1-1012-realtime", "generic", "6.8.0-61-generic"),
+        ("6.8.0-60-generic", "realtime", "6.8.1-1015-realtime"),
+        ("7.0.0-1-vendor", "generic", "6.14.0-33-lowlatency"),
+    ],
+)
+def test_another_vendors_kernel_is_no_newer_release_of_the_one_that_runs(running, flavour, release):
+    releases = ["6.8.0-60-generic", "6.8.0-61-generic", "6.8.0-1013-oem", "6.8.0-1014-oem", "6.8.1-1015-realtime"]
+    assert grub.newest([*releases, "6.14.0-33-lowlatency"], flavour, running) == release
 
 
 def test_the_flavours_of_both_distributions():
-    realtime = ["6.12.57+deb13-rt-amd64", "6.8.1-1012-realtime", "6.8.0-60-lowlatency"]
+    realtime = ["6.12.57+deb13-rt-amd64", "6.8.1-1012-realtime"]
     assert {flavour_of(release) for release in realtime} == {"realtime"}
-    assert flavour_of("6.8.0-60-generic") == "generic"
+    assert {flavour_of(release) for release in ("6.8.0-60-generic", "6.8.0-60-lowlatency")} == {"generic"}
 
 
 def test_huge_pages_are_counted_by_size_and_node():

@@ -17,7 +17,8 @@ NAMES = st.lists(st.sampled_from([IMAGE, HEADERS, "linux-image-6.1-amd64", "linu
 
 def facts(**changes) -> dict[str, Any]:
     microcode = {"package": "intel-microcode", "installed": "", "candidate": ""}
-    return {"dkms": [], "held": [], "held_here": [], "microcode": microcode} | changes
+    extra = ["linux-modules-extra-6.8.0-45-generic"]
+    return {"dkms": [], "held": [], "held_here": [], "microcode": microcode, "modules_extra": extra} | changes
 
 
 def wanted(**changes) -> dict[str, str]:
@@ -31,8 +32,14 @@ def wanted(**changes) -> dict[str, str]:
         (wanted(version=PINNED), [IMAGE], [IMAGE, HEADERS]),
         (
             wanted(version="6.8.0-45-generic", distribution="Ubuntu"),
-            ["linux-image-6.8.0-45-generic"],
+            [f"linux-{kind}-6.8.0-45-generic" for kind in ("image", "modules-extra")],
             [f"linux-{kind}-6.8.0-45-generic" for kind in ("image", "headers", "modules-extra")],
+        ),
+        (
+            # Ubuntu's 7.0 has all modules in one package.
+            wanted(version="7.0.0-42-generic", distribution="Ubuntu"),
+            ["linux-image-7.0.0-42-generic"],
+            ["linux-image-7.0.0-42-generic", "linux-headers-7.0.0-42-generic"],
         ),
         (wanted(flavour="realtime"), ["linux-image-rt-amd64"], ["linux-image-rt-amd64", "linux-headers-rt-amd64"]),
         (
