@@ -51,7 +51,7 @@ def ancestors(pid: int, proc: Path = Path("/proc")) -> list[int]:
     found = []
     while pid > 1:
         found.append(pid)
-        status = (proc / str(pid) / "stat").read_text()
+        status = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         # The name of the command may hold blanks and brackets; the parent is the second field after it.
         pid = int(status.rpartition(")")[2].split()[1])
     return found

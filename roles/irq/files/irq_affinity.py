@@ -92,7 +92,7 @@ class Machine:
         for folder in (self._proc / "irq").glob("[0-9]*"):
             number = int(folder.name)
             try:
-                actions = (self._sys / "kernel/irq" / folder.name / "actions").read_text().strip()
+                actions = (self._sys / "kernel/irq" / folder.name / "actions").read_text(errors="replace").strip()
                 cpus = parse((folder / "smp_affinity_list").read_text())
             except OSError:
                 continue  # it went away while this looks
@@ -116,7 +116,9 @@ class Machine:
     def _threads(self) -> Iterator[Thread]:
         for folder in self._proc.glob("[0-9]*"):
             try:
-                name, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
+                # A process may give itself a name of any bytes.
+                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+                name, _, rest = stat.partition("(")[2].rpartition(")")
                 flags = int(rest.split()[6])
                 if flags & PF_KTHREAD and not flags & PF_NO_SETAFFINITY:
                     yield Thread(int(folder.name), name, frozenset(self._get(int(folder.name))))

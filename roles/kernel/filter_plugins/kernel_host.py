@@ -190,6 +190,13 @@ def _frequency(facts: Facts, wanted: Mapping[str, Any]) -> Iterator[str]:
         return  # a guest, or frequency under the firmware's control: the role reports it
     if governor and governor not in frequency["governors"]:
         yield f'kernel_governor is "{governor}", driver {driver} offers {", ".join(frequency["governors"]) or "none"}'
+    if (governor or preference) and frequency["owners"]:
+        # It starts later in the boot, and nobody looks again (power-profiles-daemon: WantedBy=graphical.target).
+        units = " ".join(frequency["owners"])
+        yield (
+            f"{units} sets the governor at each boot, too: `systemctl mask --now {units}`,"
+            " or leave kernel_governor and kernel_energy_preference empty"
+        )
     if preference and preference not in frequency["preferences"]:
         offered = ", ".join(frequency["preferences"]) or "none: leave it empty"
         yield f'kernel_energy_preference is "{preference}", driver {driver} offers {offered}'

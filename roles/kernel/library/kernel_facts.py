@@ -52,6 +52,8 @@ CPU = "/sys/devices/system/cpu"
 HUGE = "/sys/kernel/mm/hugepages"
 HELD = "/var/lib/fleet/kernel/held"
 DKMS = "var/lib/dkms"
+# Daemons that set a governor of their own, later in the boot than the role's unit.
+GOVERNORS = ("auto-cpufreq", "cpufrequtils", "power-profiles-daemon", "tlp", "tuned")
 WHERE = ("abstraction", "fs")  # what grub-probe tells
 COMMANDS = ("grub-mkconfig", "grub-reboot", "grub-editenv", "grub-probe", "grub-script-check")
 MICROCODE = {"GenuineIntel": "intel-microcode", "AuthenticAMD": "amd64-microcode"}
@@ -133,7 +135,14 @@ class Machine:
             "driver": self.text(f"{folder}/scaling_driver"),
             "governors": self.text(f"{folder}/scaling_available_governors").split(),
             "preferences": self.text(f"{folder}/energy_performance_available_preferences").split(),
+            "owners": self.owners(),
         }
+
+    def owners(self) -> list[str]:
+        """Return the other units that set a governor and start at boot."""
+        units = [f"{name}.service" for name in GOVERNORS]
+        words = ["systemctl", "list-unit-files", "--no-legend", "--plain", "--state=enabled,enabled-runtime", *units]
+        return sorted(line.split()[0] for line in self.run(words).splitlines() if line.strip())
 
     def grub(self) -> dict[str, Any]:
         """Return which of GRUB's tools are missing, and on what its folder lies."""

@@ -33,7 +33,11 @@ FILES = {
     "var/lib/dkms/gone/mok.log": "",
 }
 POLICY = "intel-microcode:\n  Installed: (none)\n  Candidate: 3.20\n  Version table:\n"
-ANSWERS = {"dpkg-query": "install linux-image-amd64\nhold linux-image-6.12-amd64\n", "apt-cache": POLICY}
+ANSWERS = {
+    "dpkg-query": "install linux-image-amd64\nhold linux-image-6.12-amd64\n",
+    "apt-cache": POLICY,
+    "systemctl": "tuned.service enabled enabled\n",
+}
 
 
 @pytest.fixture
@@ -65,7 +69,12 @@ def test_everything_is_read(machine):
         "nodes": {"0": {"cpus": "0-2,4", "memory_kib": 4000}},
         "memory_kib": 4096,
         "hugepage_kib": [2048, 1048576],
-        "cpufreq": {"driver": "intel_pstate", "governors": ["performance", "powersave"], "preferences": []},
+        "cpufreq": {
+            "driver": "intel_pstate",
+            "governors": ["performance", "powersave"],
+            "preferences": [],
+            "owners": ["tuned.service"],
+        },
         "release": "6.12-amd64",
         "cmdline": ["BOOT_IMAGE=/x", "quiet"],
         "kernels": ["6.12-amd64"],

@@ -55,6 +55,7 @@ def facts(cpu, memory_gib=64, offline=frozenset()) -> dict[str, Any]:
             "driver": "intel_pstate",
             "governors": ["performance", "powersave"],
             "preferences": ["default", "performance", "balance_performance"],
+            "owners": [],
         },
         "grub": {"missing": [], "abstraction": "", "fs": "ext2"},
         "microcode": {"package": "intel-microcode", "installed": "", "candidate": "3.2"},
@@ -234,3 +235,12 @@ def test_cores_that_all_share_their_cache_are_one_kind():
     seen = facts(n305)
     seen["cpu"]["caches"] = {str(n): "0-3" if n < 4 else "4-7" for n in range(8)}
     assert problems(n305, seen) == []
+
+
+@pytest.mark.parametrize(("wish", "refused"), [({}, True), ({"governor": ""}, False)])
+def test_a_second_owner_of_the_governor_is_refused_by_name_where_the_role_sets_it(wish, refused):
+    seen = facts(ULTRA_285K)
+    seen["cpufreq"]["owners"] = ["power-profiles-daemon.service"]
+    found = problems(ULTRA_285K, seen, wish)
+    assert bool(found) == refused
+    assert all("systemctl mask --now power-profiles-daemon.service" in problem for problem in found)
