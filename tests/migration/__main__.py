@@ -129,8 +129,9 @@ def step(name: str, *words: str, folder: Path = CLONE) -> None:
     # This make's own variables and tools are not the clone's.
     tools = str(PROJECT / ".venv/bin")
     path = ":".join(part for part in os.environ["PATH"].split(":") if part != tools)
-    dropped = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV"}
-    environment = {key: value for key, value in os.environ.items() if key not in dropped} | {"PATH": path}
+    # What this clone's Makefile says to its programs is not for another commit's.
+    dropped = ("MAKE", "MFLAGS", "VIRTUAL_ENV", "ANSIBLE_", "FLEET_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)} | {"PATH": path}
     done = subprocess.run(words, cwd=folder, env=environment, check=False)
     if done.returncode != 0:
         raise WalkError(
