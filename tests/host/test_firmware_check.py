@@ -11,12 +11,15 @@ from roles.firmware_check.filter_plugins.firmware_report import firmware_report
 from roles.firmware_check.module_utils.firmware_readings import LINKS
 
 READER = PROJECT / "roles/firmware_check/library/firmware_facts.py"
+PROCESSORS = PROJECT / "fleet/host/processors.py"
 # The module's reading part needs nothing of Ansible: this stands in for it and prints what was read.
 ALONE = """
 import json, sys, types
 for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
     sys.modules[name] = types.ModuleType(name)
 sys.modules["ansible.module_utils.basic"].AnsibleModule = None
+processors = sys.modules["ansible.module_utils"].processors = types.ModuleType("processors")
+exec({processors!r}, processors.__dict__)
 module = types.ModuleType("firmware_facts")
 sys.modules["firmware_facts"] = module
 exec({source!r}, module.__dict__)
@@ -64,7 +67,8 @@ def slots(settings, wanted) -> list[str]:
 @pytest.fixture(scope="module")
 def report(host, settings, wanted, name):
     """Return a second report, from a reading without any right to write."""
-    source = ALONE.format(source=READER.read_text(), slots=slots(settings, wanted))
+    texts = {"source": READER.read_text(), "processors": PROCESSORS.read_text()}
+    source = ALONE.format(**texts, slots=slots(settings, wanted))
     facts = json.loads(host.check_output(SEALED, source))
     return firmware_report(facts, wanted, settings["hardware"], settings["firmware_check_menu_paths"], name)
 
