@@ -25,7 +25,7 @@ TRADING = tuple(
         r"/var/lib/station-oversight",
         # The machine's own record of a unit has the unit's name.
         r"/var/lib/fleet/units/station(-anchor)?(@.*)?\.(service|socket|target)\.json",
-        r"/usr/local/libexec/station",
+        r"/usr/local/libexec/station(/station)?",
         r"station(-anchor)?(@.*)?\.(service|socket|target)",
         r"system-station(\\x2danchor)?\.slice",
     )

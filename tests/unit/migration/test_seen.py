@@ -42,6 +42,8 @@ def test_a_name_of_the_machine_is_left_over(name):
         "/etc/systemd/system/station@journal.service.d",
         "/var/lib/station/journal",
         "/var/lib/station-oversight",
+        "/usr/local/libexec/station/station",
+        "/var/lib/fleet/units/station@journal.service.json",
         "station@journal.service",
         "station-anchor.socket",
         r"system-station\x2danchor.slice",
